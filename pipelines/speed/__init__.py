@@ -1,0 +1,1 @@
+"""One benchmark per file; `pipelines/speed.py NAME` runs `speed.NAME.run(speed.NAME.Config(...))`."""

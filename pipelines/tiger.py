@@ -1,0 +1,28 @@
+"""Interactions and titles in, recommended titles out: prepare, encode, tokenize, train, evaluate, show.
+
+    python pipelines/tiger.py --config=configs/demo.yaml
+    python pipelines/tiger.py --config=configs/datasets/yelp_letter.yaml --prepare.folder=FOLDER --until=tokenize
+    fabric run --devices=2 --strategy=ddp pipelines/tiger.py --config=configs/demo.yaml
+
+The chain itself reads top to bottom in `tigerlite/stages/pipeline.py`.
+"""
+
+import logging
+import sys
+
+from tigerlite.config import run
+from tigerlite.distributed import is_rank_zero
+from tigerlite.evaluation.report import print_run
+from tigerlite.stages.pipeline import PipelineConfig, train
+
+
+def main(config: PipelineConfig) -> None:
+    """Run the chain and print what it found."""
+    logging.basicConfig(level=logging.INFO if is_rank_zero() else logging.ERROR, format="%(message)s", stream=sys.stdout)
+    train(config)
+    if is_rank_zero():
+        print_run(config.out)
+
+
+if __name__ == "__main__":
+    run(main, PipelineConfig, program="pipelines/tiger.py", description="The whole pipeline for one generative recommender.")

@@ -1,0 +1,45 @@
+import torch
+
+from tigerlite.recommenders.attention import CrossAttention, SelfAttention, attend
+from tigerlite.recommenders.dropout import Dropout
+
+
+def test_written_out_attention_equals_the_fused_one():
+    torch.manual_seed(0)
+    queries, keys, values = torch.randn(3, 2, 4, 9, 8).unbind(0)
+    bias = torch.randn(2, 1, 1, 9)
+    written_out = attend(queries, keys, values, bias, Dropout(0.0))
+    with torch.no_grad():
+        fused = attend(queries, keys, values, bias, Dropout(0.0))
+    torch.testing.assert_close(written_out, fused, atol=1e-6, rtol=1e-5)
+
+
+def test_dropout_falls_on_the_attention_weights_in_training_alone():
+    torch.manual_seed(0)
+    attention = SelfAttention(8, 2, 4, dropout=0.5)
+    hidden, bias = torch.randn(3, 6, 8), torch.zeros(1)
+    assert not torch.equal(attention(hidden, bias), attention(hidden, bias))
+    attention.eval()
+    assert torch.equal(attention(hidden, bias), attention(hidden, bias))
+
+
+def test_steps_with_a_cache_equal_causal_attention():
+    torch.manual_seed(0)
+    attention = SelfAttention(8, 2, 4, dropout=0.0)
+    hidden = torch.randn(3, 5, 8)
+    bias = torch.randn(1, 2, 5, 5).masked_fill(torch.ones(5, 5).triu(1).bool(), -torch.inf)
+    expected = attention(hidden, bias)
+    cache = None
+    for position in range(5):
+        found, cache = attention.step(hidden[:, position], cache, bias[:, :, position : position + 1, : position + 1])
+        torch.testing.assert_close(found, expected[:, position], atol=1e-5, rtol=1e-5)
+
+
+def test_queries_of_one_user_do_not_see_each_other_in_cross_attention():
+    torch.manual_seed(0)
+    attention = CrossAttention(8, 2, 4, dropout=0.0)
+    memory = attention.memory(torch.randn(2, 7, 8))
+    queries = torch.randn(2, 5, 8)
+    together = attention(queries, memory, torch.zeros(1))
+    alone = torch.cat([attention(query, memory, torch.zeros(1)) for query in queries.split(1, dim=1)], dim=1)
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)

@@ -1,0 +1,93 @@
+"""From frames to recommendations in external ids, in Python and in the shell."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import polars as pl
+import pytest
+
+import tigerlite
+from tigerlite import InputError, Predictor
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("run") / "films"
+
+
+@pytest.fixture
+def predictor(run_folder, toy_folder, toy_settings):
+    """A run over the toy films; trained once, loaded afterwards."""
+    settings = {name: value for name, value in toy_settings.items() if name != "prepare"}
+    settings["prepare"] = {"text": toy_settings["prepare"]["text"]}
+    frames = pl.read_csv(toy_folder / "interactions.csv"), pl.read_ndjson(toy_folder / "items.jsonl")
+    return tigerlite.fit(*frames, out=run_folder, settings=settings)
+
+
+def test_external_ids_in_external_ids_titles_and_scores_out(predictor):
+    (answer,) = predictor.recommend([["f00", "f01", "f02"]], k=5)
+    assert len(answer.items) == len(set(answer.items)) == 5
+    titles = dict(zip(predictor.item_ids, predictor.titles, strict=True))
+    assert answer.titles == [titles[item] for item in answer.items]
+    assert answer.scores == sorted(answer.scores, reverse=True)
+    assert answer.unknown == []
+
+
+def test_pandas_and_polars_frames_make_the_same_run(predictor, run_folder, toy_folder, toy_settings, tmp_path):
+    settings = {**toy_settings, "prepare": {"text": toy_settings["prepare"]["text"]}}
+    frames = pd.read_csv(toy_folder / "interactions.csv"), pd.read_json(toy_folder / "items.jsonl", lines=True)
+    tigerlite.fit(*frames, out=tmp_path, settings=settings | {"until": "evaluate"})
+    folders = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert folders == {path.name for path in run_folder.iterdir() if path.is_dir()}
+
+
+def test_unknown_ids_are_reported_and_skipped(predictor):
+    known, mixed = predictor.recommend([["f00", "f01"], ["f00", "nothing", "f01"]], k=5)
+    assert mixed.items == known.items
+    assert mixed.unknown == ["nothing"]
+
+
+def test_an_all_unknown_or_empty_history_and_a_bad_k_are_refused(predictor):
+    with pytest.raises(InputError, match=r"history 2 has no item of the catalogue \(x, y\)"):
+        predictor.recommend([["f00"], ["x", "y"]])
+    with pytest.raises(InputError, match="it is empty"):
+        predictor.recommend([[]])
+    with pytest.raises(InputError, match="k=0 is out of range"):
+        predictor.recommend([["f00"]], k=0)
+    assert predictor.recommend([]) == []
+
+
+def test_history_can_be_excluded_and_the_catalogue_is_the_limit(predictor):
+    (answer,) = predictor.recommend([["f00", "f01", "f02"]], k=1000, exclude_history=True)
+    assert len(answer.items) == len(predictor.item_ids) - 3
+    assert not {"f00", "f01", "f02"} & set(answer.items)
+
+
+def test_loading_what_is_not_a_run_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"run\.json does not exist; give the --out folder of a finished pipeline"):
+        Predictor.load(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="names no trained recommender"):
+        Predictor.load(tmp_path)
+
+
+def shell(*argv):
+    return subprocess.run([sys.executable, "-m", "tigerlite", *argv], capture_output=True, text=True)
+
+
+def test_the_shell_answers_like_python(predictor, run_folder):
+    done = shell("recommend", str(run_folder), "--history=f00,zzz,f01", "--k=3")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    (answer,) = predictor.recommend([["f00", "f01"]], k=3)
+    assert [row[1] for row in rows] == answer.items
+    assert [row[2] for row in rows] == answer.titles
+    assert "not in the catalogue, skipped: zzz" in done.stderr
+
+
+def test_report_prints_what_the_run_found(predictor, run_folder):
+    done = shell("report", str(run_folder))
+    assert done.returncode == 0, done.stderr
+    for text in ("Data set", "perplexity", "itemknn", "held out:"):
+        assert text in done.stdout

@@ -1,0 +1,111 @@
+"""The chain end to end on toy films: cached, repeatable, continued after a kill, and the same in two processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from tigerlite.config import from_dict
+from tigerlite.stages import recommend
+from tigerlite.stages.pipeline import PipelineConfig, train
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def config_for(settings: dict, out: Path, **changes) -> PipelineConfig:
+    return replace(from_dict(PipelineConfig, settings), out=out, **changes)
+
+
+def metrics_of(out: Path) -> dict:
+    folders = json.loads((out / "run.json").read_text())
+    return json.loads((out / folders["evaluate"] / "metrics.json").read_text())["metrics"]
+
+
+def test_a_second_call_builds_nothing_and_a_changed_section_only_what_follows(toy_settings, tmp_path, monkeypatch):
+    first = train(config_for(toy_settings, tmp_path))
+    assert set(first.folders) == {"prepare", "encode", "tokenize", "finetune", "evaluate"}
+    built = []
+    original = recommend.run
+    monkeypatch.setattr(recommend, "run", lambda *given, **named: built.append(1) or original(*given, **named))
+    again = train(config_for(toy_settings, tmp_path))
+    assert again.evaluation.metrics == first.evaluation.metrics
+    assert not built
+    toy_settings["finetune"]["tiger"]["epochs"] = 1
+    changed = train(config_for(toy_settings, tmp_path))
+    assert built == [1]
+    assert changed.folders["tokenize"] == first.folders["tokenize"]
+    assert changed.folders["finetune"] != first.folders["finetune"]
+
+
+def test_two_runs_with_one_seed_agree_and_per_user_ranks_give_the_metrics(toy_settings, tmp_path):
+    first = train(config_for(toy_settings, tmp_path / "a", seed=3))
+    second = train(config_for(toy_settings, tmp_path / "b", seed=3))
+    assert first.evaluation.metrics == second.evaluation.metrics
+    ranks = pl.read_parquet(first.evaluation.folder / "ranks.parquet")
+    assert len(ranks) == first.evaluation.settings["n_users"] == first.dataset.n_users
+    for method, values in first.evaluation.metrics.items():
+        found = (ranks[f"rank/{method}"] > 0) & (ranks[f"rank/{method}"] <= 10)
+        assert values["recall@10"] == pytest.approx(found.mean())
+
+
+def test_until_stops_there(toy_settings, tmp_path):
+    run = train(config_for(toy_settings, tmp_path, until="tokenize"))
+    assert run.bank is not None
+    assert run.model is None
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir() if path.is_dir()} == {"prepare", "encode", "tokenize"}
+
+
+def test_pretraining_hands_its_weights_to_finetuning(toy_settings, tmp_path):
+    toy_settings["pretrain"] = {"enabled": True, "tiger": {**toy_settings["finetune"]["tiger"], "epochs": 2}}
+    run = train(config_for(toy_settings, tmp_path))
+    with_base = run.folders["finetune"].name
+    toy_settings["pretrain"]["enabled"] = False
+    assert train(config_for(toy_settings, tmp_path)).folders["finetune"].name != with_base
+
+
+def start(settings: dict, out: Path, *launcher: str) -> subprocess.Popen:
+    file = out.parent / f"{out.name}.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    command = [*(launcher or (sys.executable,)), "pipelines/tiger.py", f"--config={file}", f"--out={out}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_killed_at_any_time_and_run_again_it_ends_with_the_same_metrics(toy_settings, tmp_path):
+    expected = train(config_for(toy_settings, tmp_path / "whole")).evaluation.metrics
+    out = tmp_path / "killed"
+    for stage in ("tokenize", "finetune"):
+        process = start(toy_settings, out)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and not list(out.glob(f"{stage}-*.part/last.ckpt")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finished = start(toy_settings, out)
+    printed, _ = finished.communicate(timeout=120)
+    assert finished.returncode == 0, printed
+    assert metrics_of(out) == expected
+    assert not list(out.glob("*.part"))
+    assert not list(out.glob("*.claim"))
+
+
+def test_two_processes_finish_every_stage_and_agree_with_one(toy_settings, tmp_path):
+    toy_settings["finetune"]["tiger"]["t5"]["dropout"] = 0.0  # its stream differs between ranks
+    one = train(config_for(toy_settings, tmp_path / "one"))
+    fabric = Path(sys.executable).with_name("fabric")
+    launcher = (str(fabric), "run", "--accelerator=cpu", "--devices=2", "--strategy=ddp")
+    process = start(toy_settings, tmp_path / "two", *launcher)
+    printed, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, printed
+    two = metrics_of(tmp_path / "two")
+    for name in ("popularity", "itemknn"):
+        assert two[name] == one.evaluation.metrics[name]
+    assert two["tiger"]["ndcg@10"] == pytest.approx(one.evaluation.metrics["tiger"]["ndcg@10"], abs=0.05)

@@ -1,0 +1,113 @@
+"""Training a recommender: a resumed run equals an uninterrupted one, and starting weights are used."""
+
+import numpy as np
+import pytest
+import torch
+
+from tigerlite.config import InputError
+from tigerlite.data.dataset import RecDataset
+from tigerlite.optim import OptimizerConfig
+from tigerlite.recommenders.t5 import T5Config
+from tigerlite.recommenders.tiger import TIGER, TIGERConfig
+from tigerlite.stages import recommend
+from tigerlite.stages.recommend import RecommendConfig
+from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+N_ITEMS = 12
+CONFIG = RecommendConfig(
+    tiger=TIGERConfig(
+        t5=T5Config(n_encoder_layers=1, n_decoder_layers=1, d_model=16, n_heads=2, d_kv=8, d_ff=32, dropout=0.1),
+        optimizer=OptimizerConfig(lr=5e-3, warmup_epochs=0.5),
+        epochs=3,
+        batch_size=32,
+        valid_beams=12,
+    )
+)
+
+
+@pytest.fixture
+def dataset() -> RecDataset:
+    """Forty users who walk through twelve items in a circle."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(5, 9, size=40)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    items = np.concatenate([(np.arange(n) + rng.integers(N_ITEMS)) % N_ITEMS + 1 for n in lengths]).astype(np.int32)
+    users = np.arange(40)
+    return RecDataset(
+        items=items,
+        offsets=offsets,
+        train_ends=offsets[1:] - 2,
+        validation=np.stack([users, offsets[1:] - 2], axis=1),
+        test=np.stack([users, offsets[1:] - 1], axis=1),
+        user_ids=[f"u{user}" for user in users],
+        item_ids=[f"i{item}" for item in range(N_ITEMS)],
+        titles=[f"Item {item}" for item in range(N_ITEMS)],
+    )
+
+
+@pytest.fixture
+def bank() -> TokenizerBank:
+    items = torch.arange(N_ITEMS)
+    codes = torch.stack([items // 3, items % 3], dim=1)
+    return TokenizerBank(torch.cat([torch.zeros(1, 2, dtype=torch.int64), codes])[None], SemanticVocab((4, 3)))
+
+
+def weights(model: TIGER) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.t5.parameters()])
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(dataset, bank, tmp_path, monkeypatch):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    expected = recommend.run(CONFIG, dataset, bank, out=whole)
+
+    original = TIGER.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.current_epoch == 2 and batch_idx == 1:
+            raise RuntimeError("killed")
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(TIGER, "training_step", interrupted)
+    with pytest.raises(RuntimeError, match="killed"):
+        recommend.run(CONFIG, dataset, bank, out=broken)
+    assert (broken / "last.ckpt").exists()
+    assert not (broken / "model.safetensors").exists()
+    monkeypatch.setattr(TIGER, "training_step", original)
+    resumed = recommend.run(CONFIG, dataset, bank, out=broken)
+    torch.testing.assert_close(weights(resumed), weights(expected), atol=0, rtol=0)
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(dataset, bank, tmp_path):
+    fingerprints = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        (tmp_path / name).mkdir()
+        fingerprints.append(recommend.run(CONFIG.with_seed(seed), dataset, bank, out=tmp_path / name).fingerprint)
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+def test_training_continues_from_the_weights_of_a_base(dataset, bank, tmp_path, monkeypatch):
+    first = tmp_path / "first"
+    first.mkdir()
+    base = recommend.run(CONFIG, dataset, bank, out=first)
+    seen = []
+    original = TIGER.training_step
+
+    def watch(self, batch, batch_idx):
+        if not seen:
+            seen.append(weights(self).clone())
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(TIGER, "training_step", watch)
+    second = tmp_path / "second"
+    second.mkdir()
+    recommend.run(CONFIG.with_seed(5), dataset, bank, base, out=second)
+    torch.testing.assert_close(seen[0], weights(base))
+
+
+def test_a_bank_of_another_catalogue_is_refused(dataset, tmp_path):
+    codes = torch.tensor([[[0], [0], [1]]])
+    with pytest.raises(InputError, match="the bank has 2 items but the data set 12"):
+        recommend.run(CONFIG, dataset, TokenizerBank(codes, SemanticVocab((2,))), out=tmp_path)

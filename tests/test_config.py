@@ -1,0 +1,143 @@
+"""Layered files and flags become frozen dataclasses; a mistake is one line."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tigerlite.config import ConfigError, InputError, check, check_choice, fingerprint, from_dict, guard, parse, run, to_dict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantizer:
+    beta: float = 0.25
+    """Commitment weight."""
+    sizes: tuple[int, ...] = (256, 256)
+    """Codes per level."""
+    kind: str = "ema"
+    """ema or gradient."""
+
+    def __post_init__(self) -> None:
+        check(self.beta > 0, "beta", self.beta, "a number > 0")
+        check_choice("kind", self.kind, ("ema", "gradient"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenize:
+    rqvae: Quantizer = field(default_factory=Quantizer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    out: Path = Path("runs")
+    """Output folder."""
+    limit: int | None = None
+    """Upper bound."""
+    tokenize: Tokenize = field(default_factory=Tokenize)
+
+
+def parse_flags(*argv: str) -> Pipeline:
+    return parse(Pipeline, argv, program="prog")
+
+
+def test_flags_reach_nested_sections_with_their_types():
+    config = parse_flags("--tokenize.rqvae.beta=1e-4", "--tokenize.rqvae.sizes=[64, 32]", "--out=a/b", "--limit=3")
+    assert config == Pipeline(out=Path("a/b"), limit=3, tokenize=Tokenize(rqvae=Quantizer(beta=1e-4, sizes=(64, 32))))
+
+
+def test_a_later_file_wins_and_a_flag_wins_over_both(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("out: one\nlimit: 1\ntokenize:\n  rqvae:\n    beta: 1e-3\n    kind: gradient\n")
+    second.write_text("limit: 2\ntokenize: {rqvae: {beta: 0.5}}\n")
+    config = parse_flags(f"--config={first}", f"--config={second}", "--out=three")
+    assert config.limit == 2
+    assert config.out == Path("three")
+    assert config.tokenize.rqvae == Quantizer(beta=0.5, kind="gradient")
+
+
+def test_yaml_number_in_exponent_form_is_a_float(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text("tokenize: {rqvae: {beta: 1e-4}}\n")
+    assert parse_flags(f"--config={file}").tokenize.rqvae.beta == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--tokenize.rqvae.betta=1"], r"unknown key 'tokenize\.rqvae\.betta'; did you mean 'tokenize\.rqvae\.beta'\?"),
+        (["--tokenize.rqvae.beta=-1"], r"tokenize\.rqvae\.beta=-1\.0 is out of range; allowed: a number > 0"),
+        (["--tokenize.rqvae.beta=x"], r"tokenize\.rqvae\.beta.*float.*x"),
+        (["--tokenize.rqvae.kind=emma"], r"tokenize\.rqvae\.kind='emma' is unknown; .*did you mean 'ema'\?"),
+        (["--config=nowhere.yaml"], r"config file nowhere\.yaml does not exist"),
+        (["stray"], r"stray"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_that_says_what_is_allowed(argv, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        parse_flags(*argv)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tokenize: {rqvae: {betta: 1}}", r"unknown key 'tokenize\.rqvae\.betta'; did you mean .* \(in .*c\.yaml\)"),
+        ("tokenize: [1", r"c\.yaml is not YAML"),
+        ("- 1", r"must hold keys and values"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path, text, message):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        parse_flags(f"--config={file}")
+
+
+def test_from_dict_undoes_to_dict():
+    config = Pipeline(out=Path("x"), limit=4, tokenize=Tokenize(rqvae=Quantizer(sizes=(1, 2, 3))))
+    assert from_dict(Pipeline, to_dict(config)) == config
+
+
+def test_from_dict_refuses_an_unknown_key():
+    with pytest.raises(ConfigError, match=r"unknown key 'tokenize\.rqvae\.size'; did you mean 'tokenize\.rqvae\.sizes'"):
+        from_dict(Pipeline, {"tokenize": {"rqvae": {"size": [1]}}})
+
+
+def test_fingerprint_depends_on_every_value_and_not_on_order():
+    assert fingerprint(Quantizer(), 1) == fingerprint(Quantizer(), 1)
+    assert fingerprint(Quantizer(), 1) != fingerprint(Quantizer(beta=0.26), 1)
+    assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
+
+
+def raises(error: BaseException):
+    def call() -> None:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (InputError("no such\n thing"), 2, "error: no such thing\n"),
+        (OSError(28, "No space left on device", "runs/x"), 2, "error: No space left on device runs/x; free space"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command again to continue\n"),
+    ],
+)
+def test_guard_ends_a_mistake_in_one_line_and_its_exit_code(capsys, error, code, message):
+    with pytest.raises(SystemExit) as ended:
+        guard(raises(error))
+    assert ended.value.code == code
+    printed = capsys.readouterr().err
+    assert printed.startswith(message)
+    assert printed.count("\n") == 1
+
+
+def test_guard_does_not_hide_a_bug():
+    with pytest.raises(KeyError):
+        guard(raises(KeyError("bug")))
+
+
+def test_run_parses_the_command_line(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["prog", "--limit=7"])
+    assert run(lambda config: config.limit, Pipeline, program="prog") == 7

@@ -1,0 +1,282 @@
+"""Stage folders: built once, named by what produced them, never seen half-written, shared by processes and jobs.
+
+A stage's result lives in `<out>/<stage>-<fingerprint>`. It is written in `<folder>.part`; `DONE` (the checksums of its files) is
+written last and one rename publishes the folder, so a half-written one is never seen. What an interrupted training stage left
+in `.part` (its last checkpoint) is where the next run goes on. `<folder>.claim` says which job builds: a job that finds another one
+at work waits for it, and takes over when the owner is dead or silent for ten minutes.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import platform
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+from tigerlite.config import InputError, fingerprint, to_dict
+from tigerlite.distributed import is_rank_zero
+
+DONE = "DONE"
+HEARTBEAT_SECONDS = 20
+SILENT_SECONDS = 600
+POLL_SECONDS = 0.2
+
+log = logging.getLogger(__name__)
+
+
+class Stage(Protocol):
+    """What a module in `stages/` offers to be run by `Runs.stage`."""
+
+    VERSION: int
+    """Part of the fingerprint; raised when the same config comes to mean another result."""
+    TRAINS: bool
+    """Whether every process takes part; otherwise the first process builds and the others wait."""
+    run: Callable[..., Any]
+    load: Callable[[Path], Any]
+
+
+class Runs:
+    """The stage folders under one output folder."""
+
+    def __init__(self, out: Path, context: Any) -> None:
+        self.out = Path(out)
+        self.context = context
+        self.folders: dict[str, Path] = {}
+
+    def stage(self, name: str, stage: Stage, config: Any, *inputs: Any) -> Any:
+        """The stage's artifact: loaded if its folder is complete, else built (or waited for) first.
+
+        Every input is an artifact with a `fingerprint`, or None where the pipeline has none.
+
+        Raises:
+            InputError: if a finished folder was altered.
+            OSError: if the folder cannot be written.
+        """
+        folder = self.out / f"{name}-{self._fingerprint(stage, config, inputs)}"
+        self.folders[name] = folder
+        job = _job()
+
+        def build() -> None:
+            part = folder.with_name(folder.name + ".part")
+            part.mkdir(parents=True, exist_ok=True)
+            started = time.time()
+            with _name_full_disk(self.out):
+                stage.run(config, *inputs, out=part, context=replace(self.context, stage=name))
+                if is_rank_zero():
+                    _write_provenance(part, name, stage, config, inputs, time.time() - started)
+                    seal(part, folder)
+
+        if is_rank_zero():
+            _build_or_wait(folder, job, build)
+        elif stage.TRAINS:
+            _join_or_wait(folder, job, build)
+        _wait(folder)
+        verify(folder)
+        return stage.load(folder)
+
+    def _fingerprint(self, stage: Stage, config: Any, inputs: tuple[Any, ...]) -> str:
+        keys = [None if item is None else item.fingerprint for item in inputs]
+        trainer = self.context.trainer.result_fields() if stage.TRAINS else None
+        return fingerprint(stage.__name__, stage.VERSION, config, keys, trainer)
+
+
+def seal(part: Path, folder: Path) -> None:
+    """Turn a complete `.part` folder into the stage's folder; `DONE` comes last."""
+    (part / DONE).unlink(missing_ok=True)  # left by a run that was killed just before its rename
+    sums = {str(file.relative_to(part)): _sha256(file) for file in sorted(part.rglob("*")) if file.is_file()}
+    write_json(part / DONE, sums)
+    os.replace(part, folder)
+
+
+def verify(folder: Path) -> None:
+    """Check a finished folder against the checksums in `DONE`.
+
+    Raises:
+        InputError: if it is not finished, or a file is missing or differs.
+    """
+    try:
+        sums = json.loads((folder / DONE).read_text())
+    except FileNotFoundError:
+        raise InputError(f"{folder} is not a finished stage folder (no {DONE} in it); run the pipeline first") from None
+    for name, expected in sums.items():
+        file = folder / name
+        if not file.is_file():
+            raise InputError(f"{file} is missing though its folder is marked finished; delete {folder} to rebuild it")
+        if _sha256(file) != expected:
+            raise InputError(f"{file} differs from the checksum in {DONE}; delete {folder} to rebuild it")
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write json whole or not at all (aside, then renamed)."""
+    aside = file.with_name(file.name + ".aside")
+    aside.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
+    os.replace(aside, file)
+
+
+def _build_or_wait(folder: Path, job: dict[str, Any], build: Callable[[], None]) -> None:
+    """First process of a job: build the folder unless it is there or another job is building it."""
+    announced = False
+    while not (folder / DONE).exists():
+        claim = folder.with_name(folder.name + ".claim")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if _claim(claim, job):
+            try:
+                if not (folder / DONE).exists():
+                    with _heartbeat(claim):
+                        build()
+            finally:
+                shutil.rmtree(claim, ignore_errors=True)
+        else:
+            if not announced:
+                log.info("%s is being built by another job; waiting for it", folder.name)
+                announced = True
+            time.sleep(POLL_SECONDS)
+
+
+def _join_or_wait(folder: Path, job: dict[str, Any], build: Callable[[], None]) -> None:
+    """Other processes of a job: take part in a training stage once the first process has claimed it."""
+    claim = folder.with_name(folder.name + ".claim")
+    while not (folder / DONE).exists():
+        owner = _owner(claim)
+        if owner and (owner["launch"] == job["launch"] or owner["pid"] == job["parent"]):
+            return build()
+        time.sleep(POLL_SECONDS)
+
+
+def _wait(folder: Path) -> None:
+    while not (folder / DONE).exists():
+        time.sleep(POLL_SECONDS)
+
+
+def _claim(claim: Path, job: dict[str, Any]) -> bool:
+    """Whether this job now owns the claim; making a folder is atomic on every file system."""
+    try:
+        claim.mkdir()
+    except FileExistsError:
+        if not _is_abandoned(claim):
+            return False
+        # Only one of several jobs can rename it away; the loser's rename fails and it waits on.
+        stale = claim.with_name(f"{claim.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            os.rename(claim, stale)
+            shutil.rmtree(stale, ignore_errors=True)
+        return False
+    write_json(claim / "owner.json", job)
+    return True
+
+
+def _is_abandoned(claim: Path) -> bool:
+    owner = _owner(claim)
+    try:
+        silent = time.time() - (claim / "owner.json" if owner else claim).stat().st_mtime
+    except FileNotFoundError:
+        return False  # released this moment
+    if owner and owner["host"] == socket.gethostname():
+        return owner["started"] != _process_start(owner["pid"])
+    return silent > SILENT_SECONDS or (owner is None and silent > HEARTBEAT_SECONDS)
+
+
+def _owner(claim: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads((claim / "owner.json").read_text())
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+
+
+def _job() -> dict[str, Any]:
+    """Who we are: `launch` is shared by all processes that one torchrun or `fabric run` started."""
+    variables = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT")
+    shared = [os.environ.get(name) for name in variables]
+    launch = ":".join(map(str, shared)) if shared[0] else f"parent {socket.gethostname()}:{os.getppid()}"
+    pid = os.getpid()
+    return {
+        "host": socket.gethostname(),
+        "pid": pid,
+        "parent": os.getppid(),
+        "started": _process_start(pid),
+        "launch": launch,
+    }
+
+
+def _process_start(pid: int) -> str | None:
+    """When the process was started (clock ticks since boot), None if there is no such process: tells a reused pid apart."""
+    stat = Path(f"/proc/{pid}/stat")
+    if stat.parent.parent.joinpath("self").exists():  # Linux
+        try:
+            return stat.read_text().rpartition(")")[2].split()[19]
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    return "alive"
+
+
+@contextlib.contextmanager
+def _heartbeat(claim: Path) -> Iterator[None]:
+    """Touch the claim from a thread while the stage runs."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(HEARTBEAT_SECONDS):
+            with contextlib.suppress(OSError):
+                os.utime(claim / "owner.json")
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _name_full_disk(out: Path) -> Iterator[None]:
+    """Libraries report a full disk each in their own words; say it in one."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, OSError) and shutil.disk_usage(out).free < 1 << 20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out)) from error
+        raise
+
+
+def _write_provenance(
+    part: Path, name: str, stage: Stage, config: Any, inputs: tuple[Any, ...], seconds: float
+) -> None:
+    packages = ("torch", "lightning", "transformers", "numpy", "polars", "faiss-cpu")
+    versions = {}
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    provenance = {
+        "stage": name,
+        "version": stage.VERSION,
+        "config": to_dict(config),
+        "inputs": [None if item is None else item.fingerprint for item in inputs],
+        "seconds": round(seconds, 2),
+        "host": platform.platform(),
+        "python": platform.python_version(),
+        "packages": versions,
+    }
+    write_json(part / "provenance.json", provenance)
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

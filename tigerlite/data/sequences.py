@@ -1,0 +1,77 @@
+"""From positions in the array of all interactions to batches of histories and targets, without loops over samples.
+
+A sample is a row (user, absolute position of the target). Training samples are every prefix of a user's training part
+x_1..x_n with targets x_2..x_n (MTGRec, arXiv 2504.04400, and TIGER's code; 2601.17787 likewise); the history is cut to
+the most recent items when a batch is gathered, so targets deep in long sequences are used.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tigerlite.data.dataset import RecDataset
+
+
+class Batch(NamedTuple):
+    """Item ids only: tokens are looked up on the device."""
+
+    histories: Tensor
+    """(B, T) int64, oldest first, right-padded with 0."""
+    targets: Tensor
+    """(B,) int64."""
+    users: Tensor
+    """(B,) int64."""
+
+
+def training_positions(dataset: RecDataset) -> np.ndarray:
+    """(S, 2) int64 rows (user, position of the target) of every training sample, user by user, in time order."""
+    starts, ends = dataset.offsets[:-1], dataset.train_ends
+    counts = np.maximum(ends - starts - 1, 0)
+    users = np.repeat(np.arange(len(counts)), counts)
+    # Within each user 0, 1, 2, ...: a running number minus the number at which the user began.
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.stack([users, starts[users] + 1 + within], axis=1).astype(np.int64)
+
+
+def training_items(dataset: RecDataset) -> np.ndarray:
+    """Items of every interaction in a training part, user by user, in time order."""
+    lengths = np.diff(dataset.offsets)
+    return dataset.items[np.arange(len(dataset.items)) < np.repeat(dataset.train_ends, lengths)]
+
+
+def history_lengths(dataset: RecDataset, rows: np.ndarray, max_history: int) -> np.ndarray:
+    """(S,) int64, items in the history of each row (user, position), at most `max_history`."""
+    return np.minimum(rows[:, 1] - dataset.offsets[rows[:, 0]], max_history)
+
+
+def gather_batch(items: Tensor, offsets: Tensor, rows: Tensor, max_history: int) -> Batch:
+    """The samples at `rows`; T is the longest history among them, at least 1.
+
+    Args:
+        items: (I,) the data set's items, any integer type.
+        offsets: (U + 1,) int64.
+        rows: (B, 2) int64, user and absolute position of the target.
+        max_history: most recent items to keep, >= 1.
+
+    >>> items, offsets = torch.tensor([7, 8, 9, 5, 6]), torch.tensor([0, 3, 5])
+    >>> gather_batch(items, offsets, torch.tensor([[0, 2], [1, 4]]), max_history=20).histories.tolist()
+    [[7, 8], [5, 0]]
+    """
+    users, positions = rows[:, 0], rows[:, 1]
+    lengths = (positions - offsets[users]).clamp(max=max_history)
+    longest = max(int(lengths.max()), 1) if len(rows) else 1
+    steps = torch.arange(longest, device=rows.device)
+    places = (positions - lengths)[:, None] + steps  # (B, T)
+    inside = steps < lengths[:, None]
+    histories = items[places.masked_fill(~inside, 0)].long() * inside
+    return Batch(histories, items[positions].long(), users)
+
+
+def row_batches(dataset: RecDataset, rows: np.ndarray, *, batch_size: int, max_history: int) -> Iterator[Batch]:
+    """The samples at `rows` (S, 2) in their order, `batch_size` at a time."""
+    items, offsets = torch.from_numpy(dataset.items), torch.from_numpy(dataset.offsets)
+    for part in torch.from_numpy(rows).split(batch_size):
+        yield gather_batch(items, offsets, part, max_history)

@@ -1,0 +1,102 @@
+"""What a run shows a person: statistics, codebook health, the table of metrics and a few recommendations.
+
+Everything is read from the json files of the stage folders, so a report printed later says what the run printed.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tigerlite.config import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SHOWN_METRICS = ("recall@5", "recall@10", "ndcg@5", "ndcg@10")
+
+
+def print_run(out: Path) -> None:
+    """Print what the pipeline's last call under `out` found, as far as it went.
+
+    Raises:
+        InputError: if there is no finished call.
+    """
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    try:
+        folders = {stage: out / name for stage, name in json.loads((out / "run.json").read_text()).items()}
+    except FileNotFoundError:
+        raise InputError(f"{out / 'run.json'} does not exist; give the --out folder of a finished pipeline") from None
+    console.print(statistics_table(_read(folders["prepare"] / "statistics.json")))
+    if "tokenize" in folders:
+        console.print(codebook_table(_read(folders["tokenize"] / "codebook_health.json")))
+    if "evaluate" in folders:
+        found = _read(folders["evaluate"] / "metrics.json")
+        console.print(metrics_table(found["metrics"], found["settings"]))
+        for line in example_lines(_read(folders["evaluate"] / "examples.json")):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Everything is in {out}", highlight=False)
+
+
+def statistics_table(statistics: Mapping[str, Any]) -> "Table":
+    """Data set statistics as two columns."""
+    table = _table("Data set", "statistic", "value")
+    for name, value in statistics.items():
+        if isinstance(value, int | float | str):
+            shown = f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
+            table.add_row(name.replace("_", " "), shown)
+    return table
+
+
+def codebook_table(health: Mapping[str, Any]) -> "Table":
+    """Codes in use, perplexity and dead codes per level; the collision rate before resolution in the title."""
+    title = (
+        f"Identifiers: {health['n_distinct']:,} distinct of {health['n_items']:,} "
+        f"(collision rate {health['collision_rate']:.2%}), {health['n_duplicates']:,} duplicates resolved by {health['collisions']}"
+    )
+    table = _table(title, "level", "codes", "used", "perplexity", "dead")
+    for number, level in enumerate(health["levels"], start=1):
+        table.add_row(
+            str(number), str(level["size"]), str(level["used"]), f"{level['perplexity']:.1f}", str(level["dead"])
+        )
+    return table
+
+
+def metrics_table(
+    metrics: Mapping[str, Mapping[str, float]], settings: Mapping[str, Any], shown: Sequence[str] = SHOWN_METRICS
+) -> "Table":
+    """One row per method, mean +- standard error over users."""
+    rule = "items of the history excluded" if settings["exclude_history"] else "items of the history may be recommended"
+    title = f"{settings['split']} split, {settings['n_users']:,} users, full ranking, {rule} (all rows), mean ± standard error"
+    table = _table(title, "method", *shown)
+    for method, values in metrics.items():
+        table.add_row(method, *(f"{values[name]:.4f} ± {values[name + '_se']:.4f}" for name in shown))
+    return table
+
+
+def example_lines(examples: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Plain lines: what a user watched last, what is recommended with log-probabilities, what was held out."""
+    lines = []
+    for example in examples:
+        lines += [f"User {example['user']}", f"  history (latest last): {' | '.join(example['history'])}"]
+        lines += [f"  {place}. {title}  ({score:.2f})" for place, (title, score) in enumerate(example["recommended"], 1)]
+        found = example["held_out"] in [title for title, _ in example["recommended"]]
+        lines += [f"  held out: {example['held_out']}{'  (recommended)' if found else ''}", ""]
+    return lines
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text())
+
+
+def _table(title: str, *columns: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    return table

@@ -1,0 +1,1 @@
+"""Recommenders, by the word that `model.json` and the configs use."""

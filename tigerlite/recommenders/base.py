@@ -1,0 +1,61 @@
+"""What every recommender offers: ranked items for histories, and a folder it can be saved to and loaded from."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Recommendations(NamedTuple):
+    """Ranked items and scores, each (B, k); item 0 with score -inf marks places that could not be filled."""
+
+    items: Tensor
+    scores: Tensor
+
+
+class Recommender(ABC):
+    """A trained model that ranks the catalogue for a history of item ids."""
+
+    @abstractmethod
+    def recommend(
+        self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
+    ) -> Recommendations:
+        """The k best items for each history, best first; equal scores are ordered by item id.
+
+        Args:
+            histories: item ids 1..N, oldest first, right-padded with 0, shape (B, T). An empty history is allowed; a model
+                reads the most recent items, as many as its own setting says.
+            k: number of items.
+            times: seconds of the interactions, shape (B, T), for models that use them.
+            exclude_history: never return an item of the (whole given) history.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write everything that loading needs: safetensors and json, no pickle."""
+
+
+class ScoringRecommender(Recommender):
+    """A recommender that scores every item of the catalogue at once."""
+
+    @abstractmethod
+    def scores(self, histories: Tensor) -> Tensor:
+        """Scores (B, N + 1) of all items for histories (B, T); column 0 is ignored."""
+
+    def recommend(
+        self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
+    ) -> Recommendations:
+        """Rank the whole catalogue; see `Recommender.recommend`."""
+        scores = self.scores(histories).clone()
+        if exclude_history:
+            scores.scatter_(1, histories, -torch.inf)
+        scores[:, 0] = -torch.inf
+        # Stable, so that equal scores stay in the order of item ids.
+        ranked, items = scores.sort(dim=1, descending=True, stable=True)
+        places = min(k, items.shape[1])
+        top, best = torch.zeros(len(items), k, dtype=torch.int64), torch.full((len(items), k), -torch.inf)
+        top[:, :places] = items[:, :places].masked_fill(ranked[:, :places] == -torch.inf, 0)
+        best[:, :places] = ranked[:, :places]
+        return Recommendations(top, best)

@@ -1,0 +1,103 @@
+"""Item-kNN: items that share training users with the items of a history.
+
+Linden et al. 2003, "Amazon.com recommendations: item-to-item collaborative filtering". The similarity of items i and j is their
+co-occurrence |U_i and U_j| (users who have both in training), or the cosine |U_i and U_j| / sqrt(|U_i| |U_j|). The score of item j
+is the sum of its similarities to the last `window` items of the history, each step back weighted by `decay`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from tigerlite.config import check, check_choice
+from tigerlite.data.dataset import RecDataset
+from tigerlite.data.sequences import training_items
+from tigerlite.recommenders.base import ScoringRecommender
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemKNNConfig:
+    """Item-kNN settings."""
+
+    similarity: str = "cosine"
+    """cosine or cooccurrence (the raw count)."""
+    window: int = 20
+    """How many of the most recent items count."""
+    decay: float = 1.0
+    """Weight of each further step back in the history; 1 weighs all items of the window equally."""
+
+    def __post_init__(self) -> None:
+        check_choice("similarity", self.similarity, ("cosine", "cooccurrence"))
+        check(self.window >= 1, "window", self.window, "an integer >= 1")
+        check(0 < self.decay <= 1, "decay", self.decay, "a number in (0, 1]")
+
+
+class ItemKNN(ScoringRecommender):
+    """Closed-form item-to-item recommender.
+
+    Args:
+        similarity: sparse (N + 1, N + 1), zero diagonal.
+        config: how histories are weighted.
+    """
+
+    def __init__(self, similarity: "sparse.csr_matrix", config: ItemKNNConfig) -> None:
+        self._similarity = similarity
+        self._config = config
+
+    @classmethod
+    def fit(cls, dataset: RecDataset, config: ItemKNNConfig | None = None) -> "ItemKNN":
+        """Count co-occurrences in the training part of every sequence."""
+        from scipy import sparse
+
+        config = config or ItemKNNConfig()
+        users = np.repeat(np.arange(dataset.n_users), dataset.train_ends - dataset.offsets[:-1])
+        items = training_items(dataset)
+        shape = (dataset.n_users, dataset.n_items + 1)
+        seen = sparse.csr_matrix((np.ones(len(items), dtype=np.float32), (users, items)), shape=shape)
+        seen.data[:] = 1.0  # an item counts once per user, however often it was consumed
+        similarity = (seen.T @ seen).tolil()
+        similarity.setdiag(0.0)
+        similarity = similarity.tocsr()
+        if config.similarity == "cosine":
+            n_users = np.asarray(seen.sum(axis=0)).ravel()
+            scale = sparse.diags(1.0 / np.sqrt(np.maximum(n_users, 1.0)))
+            similarity = (scale @ similarity @ scale).tocsr()
+        similarity.eliminate_zeros()
+        return cls(similarity, config)
+
+    @classmethod
+    def load(cls, folder: Path, config: ItemKNNConfig) -> "ItemKNN":
+        """The model that `save` wrote."""
+        from scipy import sparse
+
+        parts = load_file(folder / "similarity.safetensors")
+        n = len(parts["indptr"]) - 1
+        return cls(sparse.csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=(n, n)), config)
+
+    def save(self, folder: Path) -> None:
+        """Write `similarity.safetensors` (CSR)."""
+        matrix = self._similarity
+        parts = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
+        save_file(parts, folder / "similarity.safetensors")
+
+    def scores(self, histories: Tensor) -> Tensor:
+        """Scores (B, N + 1) of all items for histories (B, T)."""
+        from scipy import sparse
+
+        lengths = (histories > 0).sum(dim=1, keepdim=True)
+        age = lengths - 1 - torch.arange(histories.shape[1])[None]  # 0 = most recent, negative = padding
+        weights = (self._config.decay ** age.clamp(min=0).float()) * ((age >= 0) & (age < self._config.window))
+        rows = torch.arange(len(histories))[:, None].expand_as(histories)
+        profile = sparse.csr_matrix(
+            (weights.flatten().numpy(), (rows.flatten().numpy(), histories.flatten().numpy())),
+            shape=(len(histories), self._similarity.shape[0]),
+        )
+        return torch.from_numpy((profile @ self._similarity).toarray())

@@ -1,0 +1,285 @@
+"""A compact T5 encoder-decoder (arXiv 1910.10683), numerically equal to transformers' `T5ForConditionalGeneration`.
+
+ReLU feed-forward without gates, RMS normalisation, one relative bias table per stack, embeddings tied to the output head, whose
+inputs are scaled by d_model**-0.5. Written for short identifiers of few codes: logits of one level's codes alone, and decoding
+that computes cross-attention keys and values once per user and lays beams along the query axis.
+
+The head always runs in float32, also under autocast: bfloat16 logits would tie, and log-softmax needs the digits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tigerlite.config import InputError, check
+from tigerlite.recommenders.attention import CrossAttention, SelfAttention
+from tigerlite.recommenders.dropout import Dropout
+from tigerlite.recommenders.relative_bias import RelativeBias
+
+if TYPE_CHECKING:
+    from transformers import T5ForConditionalGeneration
+
+# Hides padding. Not -inf: the row of an empty history would become NaN; not the dtype's minimum: it overflows in bfloat16.
+HIDDEN = -1e30
+
+
+@dataclass(frozen=True, kw_only=True)
+class T5Config:
+    """Size of the network; the defaults are TIGER's (arXiv 2305.05065, section 4)."""
+
+    n_encoder_layers: int = 4
+    """Encoder blocks."""
+    n_decoder_layers: int = 4
+    """Decoder blocks."""
+    d_model: int = 128
+    """Width D of embeddings and hidden states."""
+    n_heads: int = 6
+    """Attention heads H."""
+    d_kv: int = 64
+    """Width of one head; n_heads * d_kv need not be d_model."""
+    d_ff: int = 1024
+    """Width between the two feed-forward layers."""
+    dropout: float = 0.1
+    """Share of activations and attention weights zeroed in training; a multiple of 1/256 on a CPU."""
+    relative_buckets: int = 32
+    """Rows of the relative bias table (T5's default)."""
+    relative_max_distance: int = 128
+    """Distance in tokens beyond which positions are not told apart (T5's default)."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_encoder_layers", "n_decoder_layers", "d_model", "n_heads", "d_kv", "d_ff"):
+            value = self.__dict__[name]
+            check(value >= 1, name, value, "an integer >= 1")
+        check(0 <= self.dropout < 1, "dropout", self.dropout, "0 <= dropout < 1")
+        buckets, distance = self.relative_buckets, self.relative_max_distance
+        check(buckets >= 4 and buckets % 2 == 0, "relative_buckets", buckets, "an even number >= 4")
+        check(distance > buckets // 2, "relative_max_distance", distance, f"more than relative_buckets / 2 = {buckets // 2}")
+
+
+@dataclass(frozen=True)
+class DecoderState:
+    """What incremental decoding remembers: per user the cross-attention memory, per beam its own keys and values."""
+
+    memories: tuple[tuple[Tensor, Tensor], ...]
+    """Per layer: keys and values (B, H, S, d) of the encoded history."""
+    memory_bias: Tensor
+    """(B, 1, 1, S): 0, or a large negative number at padding."""
+    caches: tuple[Tensor, ...] | None
+    """Per layer: keys and values (B * W, t, 2, H, d) of the t tokens decoded so far; None before the first."""
+
+
+class FeedForward(nn.Module):
+    """Two linear layers around a ReLU."""
+
+    def __init__(self, config: T5Config) -> None:
+        super().__init__()
+        self.inner = nn.Linear(config.d_model, config.d_ff, bias=False)
+        self.output = nn.Linear(config.d_ff, config.d_model, bias=False)
+        self.dropout = Dropout(config.dropout)
+        nn.init.normal_(self.inner.weight, std=config.d_model**-0.5)
+        nn.init.normal_(self.output.weight, std=config.d_ff**-0.5)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """New hidden states, of the shape of `hidden`."""
+        return self.output(self.dropout(F.relu_(self.inner(hidden))))
+
+
+class EncoderBlock(nn.Module):
+    """Self-attention and feed-forward, each normalised before and added after."""
+
+    def __init__(self, config: T5Config) -> None:
+        super().__init__()
+        self.attention_norm = _norm(config)
+        self.attention = SelfAttention(config.d_model, config.n_heads, config.d_kv, config.dropout)
+        self.feed_forward_norm = _norm(config)
+        self.feed_forward = FeedForward(config)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """New hidden states (B, S, D); `bias` broadcasts to (B, H, S, S)."""
+        hidden = self.dropout.add(hidden, self.attention(self.attention_norm(hidden), bias))
+        return self.dropout.add(hidden, self.feed_forward(self.feed_forward_norm(hidden)))
+
+
+class DecoderBlock(nn.Module):
+    """Self-attention, cross-attention and feed-forward, each normalised before and added after."""
+
+    def __init__(self, config: T5Config) -> None:
+        super().__init__()
+        self.attention_norm = _norm(config)
+        self.attention = SelfAttention(config.d_model, config.n_heads, config.d_kv, config.dropout)
+        self.cross_norm = _norm(config)
+        self.cross_attention = CrossAttention(config.d_model, config.n_heads, config.d_kv, config.dropout)
+        self.feed_forward_norm = _norm(config)
+        self.feed_forward = FeedForward(config)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, hidden: Tensor, bias: Tensor, memory: tuple[Tensor, Tensor], memory_bias: Tensor) -> Tensor:
+        """New hidden states (B, L, D); `bias` (1, H, L, L) is causal, `memory_bias` is (B, 1, 1, S)."""
+        hidden = self.dropout.add(hidden, self.attention(self.attention_norm(hidden), bias))
+        return self._read_memory(hidden, memory, memory_bias)
+
+    def step(
+        self, hidden: Tensor, cache: Tensor | None, bias: Tensor, memory: tuple[Tensor, Tensor], memory_bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """New hidden states (B, W, D) of one more token per beam, and the cache with it, (B * W, t + 1, 2, H, d)."""
+        attended, cache = self.attention.step(self.attention_norm(hidden).flatten(0, 1), cache, bias)
+        hidden = self.dropout.add(hidden, attended.view(*hidden.shape[:2], -1))
+        return self._read_memory(hidden, memory, memory_bias), cache
+
+    def _read_memory(self, hidden: Tensor, memory: tuple[Tensor, Tensor], memory_bias: Tensor) -> Tensor:
+        hidden = self.dropout.add(hidden, self.cross_attention(self.cross_norm(hidden), memory, memory_bias))
+        return self.dropout.add(hidden, self.feed_forward(self.feed_forward_norm(hidden)))
+
+
+class T5(nn.Module):
+    """Encoder-decoder over one vocabulary of tokens; token 0 is padding and starts the decoder.
+
+    Args:
+        config: sizes of the network.
+        vocab_size: V, tokens in all.
+
+    Raises:
+        InputError: if `vocab_size` < 1.
+    """
+
+    def __init__(self, config: T5Config, vocab_size: int) -> None:
+        super().__init__()
+        if vocab_size < 1:
+            raise InputError(f"vocab_size={vocab_size} is out of range; allowed: an integer >= 1")
+        self.config = config
+        self.embedding = nn.Embedding(vocab_size, config.d_model)  # N(0, 1), as T5 starts
+        self.encoder_bias = _bias(config, bidirectional=True)
+        self.encoder = nn.ModuleList(EncoderBlock(config) for _ in range(config.n_encoder_layers))
+        self.encoder_norm = _norm(config)
+        self.decoder_bias = _bias(config, bidirectional=False)
+        self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.n_decoder_layers))
+        self.decoder_norm = _norm(config)
+        self.dropout = Dropout(config.dropout)
+
+    def encode(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Encoded histories (B, S, D) of `tokens` (B, S) int64; `mask` (B, S) bool is True on real tokens."""
+        return self.encode_embeddings(self.embedding(tokens), mask)
+
+    def encode_embeddings(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """Encoded histories (B, S, D) of input embeddings (B, S, D), for inputs that are mixtures of tokens."""
+        length = embeddings.shape[1]
+        bias = self.encoder_bias(length, length) + _memory_bias(mask)  # (B, H, S, S), once for all layers
+        hidden = self.dropout(embeddings)
+        for block in self.encoder:
+            hidden = block(hidden, bias)
+        return self.dropout(self.encoder_norm(hidden))
+
+    def decode(self, decoder_tokens: Tensor, encoded: Tensor, mask: Tensor) -> Tensor:
+        """Hidden states (B, L, D) by teacher forcing; position l sees decoder tokens 0..l, of (B, L) int64."""
+        length = decoder_tokens.shape[1]
+        future = torch.ones(length, length, dtype=torch.bool, device=encoded.device).triu(1)
+        bias = self.decoder_bias(length, length).masked_fill(future, HIDDEN)
+        memory_bias = _memory_bias(mask)
+        hidden = self.dropout(self.embedding(decoder_tokens))
+        for block in self.decoder:
+            hidden = block(hidden, bias, block.cross_attention.memory(encoded), memory_bias)
+        return self.dropout(self.decoder_norm(hidden))
+
+    def forward(self, tokens: Tensor, mask: Tensor, decoder_tokens: Tensor) -> Tensor:
+        """Logits (B, L, V) of the token that follows each of `decoder_tokens` (B, L), given histories (B, S)."""
+        return self.logits(self.decode(decoder_tokens, self.encode(tokens, mask), mask))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits (..., V) over the whole vocabulary, float32, of hidden states (..., D)."""
+        return self.code_logits(hidden, 0, self.embedding.num_embeddings)
+
+    def code_logits(self, hidden: Tensor, start: int, size: int) -> Tensor:
+        """Logits (..., size) of the tokens start..start+size-1, float32, of hidden states (..., D)."""
+        with torch.autocast(hidden.device.type, enabled=False):
+            codes = self.embedding.weight[start : start + size].float()
+            return F.linear(hidden.float() * self.config.d_model**-0.5, codes)
+
+    def level_logits(self, hidden: Tensor, starts: Sequence[int], sizes: Sequence[int]) -> Tensor:
+        """Logits (B, L, K) of hidden states (B, L, D), at level l over that level's own codes alone; float32.
+
+        Levels smaller than the largest are filled with -inf, which neither a softmax nor a cross-entropy notices (label smoothing
+        does, and must not be used with it).
+
+        Args:
+            starts: token of code 0 of each of the L levels.
+            sizes: number of codes of each level; K is the largest.
+        """
+        widest = max(sizes)
+        levels = [
+            F.pad(self.code_logits(states, start, size), (0, widest - size), value=-torch.inf)
+            for states, start, size in zip(hidden.unbind(1), starts, sizes, strict=True)
+        ]
+        return torch.stack(levels, dim=1)
+
+    def start_decoding(self, encoded: Tensor, mask: Tensor) -> DecoderState:
+        """The state before the first decoder token; cross-attention keys and values are computed here, once."""
+        memories = tuple(block.cross_attention.memory(encoded) for block in self.decoder)
+        return DecoderState(memories, _memory_bias(mask), None)
+
+    def decode_step(self, tokens: Tensor, state: DecoderState, parents: Tensor | None) -> tuple[Tensor, DecoderState]:
+        """Hidden states (B, W, D) after one more token per beam, and the state with that token.
+
+        Args:
+            tokens: (B, W) int64; token 0 with W = 1 in the first step.
+            state: from `start_decoding` or the step before.
+            parents: (B, W) int64, the beam of the step before that each beam continues; None in the first step.
+        """
+        hidden = self.embedding(tokens)
+        caches = (None,) * len(self.decoder) if state.caches is None else _follow(state.caches, parents)
+        n_seen = 0 if state.caches is None else state.caches[0].shape[1]
+        bias = self.decoder_bias(1, n_seen + 1, first_query=n_seen)
+        grown = []
+        for block, cache, memory in zip(self.decoder, caches, state.memories, strict=True):
+            hidden, cache = block.step(hidden, cache, bias, memory, state.memory_bias)
+            grown.append(cache)
+        return self.decoder_norm(hidden), DecoderState(state.memories, state.memory_bias, tuple(grown))
+
+    def to_huggingface(self) -> "T5ForConditionalGeneration":
+        """The same network as a transformers model, weights copied; without an end token, padding 0."""
+        from tigerlite.recommenders.huggingface import export_weights, huggingface_config
+
+        from transformers import T5ForConditionalGeneration
+
+        model = T5ForConditionalGeneration(huggingface_config(self.config, self.embedding.num_embeddings))
+        export_weights(self, model)
+        return model.train(self.training)
+
+    @classmethod
+    def from_huggingface(cls, model: "T5ForConditionalGeneration") -> Self:
+        """The same network as a `T5`, weights copied.
+
+        Raises:
+            InputError: if the model is a variant of T5 that this class does not compute (gated or untied).
+        """
+        from tigerlite.recommenders.huggingface import import_weights, t5_arguments
+
+        copy = cls(T5Config(**t5_arguments(model.config)), model.config.vocab_size)
+        import_weights(copy, model)
+        return copy.train(model.training)
+
+
+def _norm(config: T5Config) -> nn.RMSNorm:
+    return nn.RMSNorm(config.d_model, eps=1e-6)
+
+
+def _bias(config: T5Config, bidirectional: bool) -> RelativeBias:
+    bias = RelativeBias(config.n_heads, config.relative_buckets, config.relative_max_distance, bidirectional)
+    nn.init.normal_(bias.table.weight, std=config.d_model**-0.5)
+    return bias
+
+
+def _memory_bias(mask: Tensor) -> Tensor:
+    """(B, S) bool -> (B, 1, 1, S): 0 on real tokens, hidden at padding."""
+    return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, HIDDEN)[:, None, None, :]
+
+
+def _follow(caches: Sequence[Tensor], parents: Tensor) -> tuple[Tensor, ...]:
+    """Each cache (B * W_before, ...) gathered to (B * W, ...) by the beam that each beam continues."""
+    n_before = caches[0].shape[0] // parents.shape[0]
+    rows = (parents + n_before * torch.arange(parents.shape[0], device=parents.device)[:, None]).flatten()
+    return tuple(cache.index_select(0, rows) for cache in caches)

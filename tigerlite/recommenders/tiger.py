@@ -1,0 +1,241 @@
+"""TIGER: a T5 that reads the codes of the history and writes the codes of the next item (arXiv 2305.05065).
+
+Encoder input: [user token] + L tokens per history item, oldest first [+ EOS]. Decoder: start token (pad), then the target's codes by teacher
+forcing. Departures from the papers, each a switch: the user token is one constant token, as in the released MTGRec (2504.04400), because hashed
+user ids cannot serve new users; labels end after the last code (`eos=False`), since the number of codes is fixed; the softmax of a level covers that
+level's codes (`head="level"`), the only tokens that can follow. `eos=True, head="vocabulary"` gives the papers' objective.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tigerlite.config import InputError, check, check_choice, from_dict, to_dict
+from tigerlite.data.sequences import Batch
+from tigerlite.distributed import all_reduce_sum
+from tigerlite.evaluation.ranking import ranks_in_list
+from tigerlite.losses.weighted_cross_entropy import token_cross_entropy, weighted_mean
+from tigerlite.optim import OptimizerConfig, build_optimizer, build_schedule
+from tigerlite.recommenders.base import Recommendations, Recommender
+from tigerlite.recommenders.beam_search import SCORINGS, beam_search
+from tigerlite.recommenders.t5 import T5, T5Config
+from tigerlite.recommenders.trie import Trie
+from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+
+@dataclass(frozen=True, kw_only=True)
+class TIGERConfig:
+    """Network, objective and training length of TIGER."""
+
+    t5: T5Config = field(default_factory=T5Config)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    epochs: int = 20
+    """Training epochs; every prefix of every training sequence is one sample of an epoch."""
+    batch_size: int = 256
+    """Samples per optimiser step over all processes."""
+    max_history: int = 20
+    """Most recent items that the encoder reads (20 in MTGRec, arXiv 2504.04400)."""
+    user_token: bool = True
+    """Begin the encoder's input with one constant token, which also makes an empty history valid."""
+    eos: bool = False
+    """End encoder input and labels with EOS, as the papers do; needs head=vocabulary."""
+    head: str = "level"
+    """level: softmax over the codes of the level; vocabulary: over all tokens, as in the papers."""
+    label_smoothing: float = 0.0
+    """Mass of the target spread over the softmax's classes."""
+    scoring: str = "level"
+    """How beam search normalises: level, trie (legal children) or vocabulary (as in the papers)."""
+    valid_beams: int = 20
+    """Beam width in validation (20 in MTGRec's released code)."""
+    n_validation_users: int = 10_000
+    """Users that select the checkpoint (a seeded draw; all where there are fewer)."""
+    validate_every: int = 1
+    """Epochs between validations."""
+    patience: int = 0
+    """Stop after this many validations without a better NDCG@10; 0 = never."""
+    seed: int = 0
+    """Initialisation, data order and dropout."""
+
+    def __post_init__(self) -> None:
+        check(self.epochs >= 1, "epochs", self.epochs, "an integer >= 1")
+        check(self.batch_size >= 1, "batch_size", self.batch_size, "an integer >= 1")
+        check(self.max_history >= 1, "max_history", self.max_history, "an integer >= 1")
+        check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a number in [0, 1)")
+        check(self.valid_beams >= 10, "valid_beams", self.valid_beams, "an integer >= 10, since NDCG@10 is measured")
+        check(self.n_validation_users >= 1, "n_validation_users", self.n_validation_users, "an integer >= 1")
+        check(self.validate_every >= 1, "validate_every", self.validate_every, "an integer >= 1")
+        check(self.patience >= 0, "patience", self.patience, "an integer >= 0")
+        check_choice("head", self.head, ("level", "vocabulary"))
+        check_choice("scoring", self.scoring, SCORINGS)
+        check(not self.eos or self.head == "vocabulary", "eos", self.eos, "false with head=level; set head=vocabulary")
+
+
+class TIGER(LightningModule, Recommender):
+    """T5 over semantic IDs; holds the codes of the catalogue, so a saved model serves on its own.
+
+    Args:
+        config: a `TIGERConfig` as primitives (what checkpoints hold).
+        bank: the identifiers; training and decoding use its primary member.
+        stage: prefix of the logged metrics.
+    """
+
+    monitor = "valid/ndcg@10"
+
+    def __init__(self, config: dict[str, Any], bank: TokenizerBank, stage: str = "finetune") -> None:
+        super().__init__()
+        self.save_hyperparameters({"config": config, "stage": stage})
+        self.config = from_dict(TIGERConfig, config)
+        self.stage = stage
+        self.vocab = SemanticVocab(bank.vocab.codebook_sizes, n_user_tokens=int(self.config.user_token))
+        self.n_beams = 50
+        self.t5 = T5(self.config.t5, self.vocab.size)
+        self.trie = Trie(bank.primary)
+        tokens = self.vocab.tokens(bank.primary)
+        tokens[0] = self.vocab.pad
+        self.register_buffer("codes", bank.primary.clone(), persistent=False)
+        self.register_buffer("item_tokens", tokens, persistent=False)
+
+    def encoder_input(self, histories: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, S) and mask (B, S) of histories (B, T); S = [1 +] T * L [+ 1]."""
+        tokens = self.item_tokens[histories].flatten(1)  # (B, T, L) -> (B, T*L)
+        if self.config.eos:
+            lengths = (tokens != self.vocab.pad).sum(dim=1, keepdim=True)
+            tokens = torch.cat([tokens, tokens.new_zeros(len(tokens), 1)], dim=1).scatter(1, lengths, self.vocab.eos)
+        if self.config.user_token:
+            tokens = torch.cat([tokens.new_full((len(tokens), 1), self.vocab.user_token(0)), tokens], dim=1)
+        return tokens, tokens != self.vocab.pad
+
+    def token_losses(self, histories: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy of every label token of the target items (B,) given histories (B, T), shape (B, L)."""
+        tokens, mask = self.encoder_input(histories)
+        labels = self.item_tokens[targets]  # (B, L)
+        if self.config.eos:
+            labels = torch.cat([labels, labels.new_full((len(labels), 1), self.vocab.eos)], dim=1)
+        decoder_tokens = torch.cat([labels.new_full((len(labels), 1), self.vocab.pad), labels[:, :-1]], dim=1)
+        hidden = self.t5.decode(decoder_tokens, self.t5.encode(tokens, mask), mask)
+        smoothing = self.config.label_smoothing
+        if self.config.head == "level":
+            levels = zip(hidden.unbind(1), self.vocab.offsets, self.vocab.codebook_sizes, strict=True)
+            logits = [self.t5.code_logits(states, start, size) for states, start, size in levels]
+            return token_cross_entropy(logits, self.codes[targets], smoothing)
+        return token_cross_entropy(self.t5.logits(hidden).unbind(1), labels, smoothing)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean cross-entropy over samples and tokens."""
+        loss = weighted_mean(self.token_losses(batch.histories, batch.targets))
+        self.log(f"{self.stage}/train/loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.targets), sync_dist=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the sums: users, hits and gains at 10, loss."""
+        self._sums = torch.zeros(4, dtype=torch.float64)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add a batch of users to the sums; ranks come from beam search over the whole catalogue."""
+        items, _ = self._search(batch.histories, 10, self.config.valid_beams, exclude=None)
+        ranks = ranks_in_list(items, batch.targets).cpu()
+        hits = (ranks > 0).double()
+        loss = self.token_losses(batch.histories, batch.targets).mean(dim=1).sum().cpu()
+        gains = hits / torch.log2(ranks.clamp(min=1) + 1.0)
+        self._sums += torch.stack([torch.tensor(float(len(ranks))), hits.sum(), gains.sum(), loss.double()])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log means over the users of all ranks."""
+        n_users, hits, gains, loss = all_reduce_sum(self._sums.to(self.device)).tolist()
+        means = {"recall@10": hits / n_users, "ndcg@10": gains / n_users, "loss": loss / n_users}
+        self.log_dict({f"{self.stage}/valid/{name}": value for name, value in means.items()}, prog_bar=True)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW and the schedule, stepped per optimiser step."""
+        optimizer = build_optimizer(self, self.config.optimizer)
+        steps = int(self.trainer.estimated_stepping_batches) // max(self.trainer.max_epochs or 1, 1)
+        schedule = build_schedule(
+            optimizer, self.config.optimizer, steps_per_epoch=max(steps, 1), n_epochs=self.trainer.max_epochs or 1
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    @torch.inference_mode()
+    def recommend(
+        self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
+    ) -> Recommendations:
+        """Ranked items by trie-constrained beam search of width max(`n_beams`, k); scores are log-probabilities."""
+        training = self.training
+        self.eval()
+        try:
+            histories = histories.to(self.device)
+            exclude = histories if exclude_history else None
+            return self._search(most_recent(histories, self.config.max_history), k, max(self.n_beams, k), exclude)
+        finally:
+            self.train(training)
+
+    def _search(self, histories: Tensor, k: int, n_beams: int, exclude: Tensor | None) -> Recommendations:
+        tokens, mask = self.encoder_input(histories)
+        encoded = self.t5.encode(tokens, mask)
+        beams = beam_search(
+            self.t5,
+            self.trie,
+            encoded,
+            mask,
+            starts=self.vocab.offsets,
+            sizes=self.vocab.codebook_sizes,
+            n_beams=n_beams,
+            k=k,
+            scoring=self.config.scoring,
+            exclude=exclude,
+        )
+        return Recommendations(beams.items, beams.scores)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of the weights and codes."""
+        digest = hashlib.sha256(self.codes.cpu().numpy().tobytes())
+        for name, value in sorted(self.t5.state_dict().items()):
+            digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def save(self, folder: Path) -> None:
+        """Write `model.safetensors`, `model.json` and the bank (`bank/`)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: value.detach().cpu().contiguous() for name, value in self.t5.state_dict().items()}
+        save_file(weights, folder / "model.safetensors")
+        (folder / "model.json").write_text(json.dumps({"kind": "tiger", "config": to_dict(self.config)}, indent=1))
+        bank_folder = folder / "bank"
+        bank_folder.mkdir(exist_ok=True)
+        TokenizerBank(self.codes[None].cpu(), SemanticVocab(self.vocab.codebook_sizes)).save(bank_folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "TIGER":
+        """The model that `save` wrote, in evaluation mode on the CPU.
+
+        Raises:
+            InputError: if the folder holds no model.
+        """
+        try:
+            settings = json.loads((folder / "model.json").read_text())
+            weights = load_file(folder / "model.safetensors")
+        except FileNotFoundError as error:
+            raise InputError(f"{error.filename} does not exist; {folder} holds no trained model") from None
+        model = cls(settings["config"], TokenizerBank.load(folder / "bank"))
+        model.t5.load_state_dict(weights)
+        return model.eval()
+
+
+def most_recent(histories: Tensor, n_items: int) -> Tensor:
+    """The last `n_items` items of each right-padded history (B, T), right-padded, shape (B, min(T, n_items)).
+
+    >>> most_recent(torch.tensor([[1, 2, 3], [4, 0, 0]]), 2).tolist()
+    [[2, 3], [4, 0]]
+    """
+    if histories.shape[1] <= n_items:
+        return histories
+    lengths = (histories > 0).sum(dim=1, keepdim=True)
+    first = (lengths - n_items).clamp(min=0)
+    return histories.gather(1, first + torch.arange(n_items, device=histories.device))

@@ -1,0 +1,105 @@
+"""A finished run, ready to recommend: external ids in, external ids, titles and scores out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tigerlite.artifacts import verify
+from tigerlite.config import InputError
+from tigerlite.data.dataset import RecDataset
+from tigerlite.recommenders.base import Recommender
+from tigerlite.recommenders.tiger import TIGER
+
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """The answer to one history: parallel lists, best first, and the ids of the history that the catalogue does not have."""
+
+    items: list[str]
+    titles: list[str]
+    scores: list[float]
+    unknown: list[str]
+
+
+class Predictor:
+    """Answers histories of external item ids with a trained recommender.
+
+    Args:
+        model: the recommender.
+        item_ids: external id of item 1..N.
+        titles: title of item 1..N.
+    """
+
+    def __init__(self, model: Recommender, item_ids: Sequence[str], titles: Sequence[str]) -> None:
+        self.model = model
+        self.item_ids = list(item_ids)
+        self.titles = list(titles)
+        self._items = {external: item for item, external in enumerate(self.item_ids, start=1)}
+
+    @classmethod
+    def load(cls, run: str | Path) -> "Predictor":
+        """Load a finished run: the output folder of a pipeline, or its `run.json`.
+
+        Raises:
+            InputError: if there is no finished run, or its files were altered.
+        """
+        run = Path(run)
+        file = run if run.suffix == ".json" else run / RUN
+        try:
+            folders = json.loads(file.read_text())
+        except FileNotFoundError:
+            raise InputError(f"{file} does not exist; give the --out folder of a finished pipeline") from None
+        except json.JSONDecodeError as error:
+            raise InputError(f"{file} is not json ({error}); give the --out folder of a finished pipeline") from None
+        if "finetune" not in folders:
+            raise InputError(f"{file} names no trained recommender; run the pipeline with --until=finetune or further")
+        for stage in ("prepare", "finetune"):
+            verify(file.parent / folders[stage])
+        dataset = RecDataset.load(file.parent / folders["prepare"])
+        return cls(TIGER.load(file.parent / folders["finetune"]), dataset.item_ids, dataset.titles)
+
+    def recommend(
+        self, histories: Sequence[Sequence[str]], k: int = 10, exclude_history: bool = False
+    ) -> list[Recommended]:
+        """The k best items for each history of external item ids, oldest first.
+
+        Unknown ids are skipped and reported in `Recommended.unknown`. Fewer than k items come back where the catalogue
+        (less the history, if excluded) or the beam has no more.
+
+        Raises:
+            InputError: if k < 1, or a history has no known item.
+        """
+        if k < 1:
+            raise InputError(f"k={k} is out of range; allowed: an integer >= 1")
+        known, unknown = [], []
+        for number, history in enumerate(histories, start=1):
+            ids = [str(item) for item in history]
+            known.append([self._items[item] for item in ids if item in self._items])
+            unknown.append([item for item in ids if item not in self._items])
+            if not known[-1]:
+                shown = ", ".join(ids[:5]) or "it is empty"
+                raise InputError(f"history {number} has no item of the catalogue ({shown}); give at least one known item id")
+        if not known:
+            return []
+        batch = torch.zeros(len(known), max(map(len, known)), dtype=torch.int64)
+        for row, items in enumerate(known):
+            batch[row, : len(items)] = torch.tensor(items)
+        ranked, scores = self.model.recommend(batch, k, exclude_history=exclude_history)
+        return [
+            self._answer(items, values, missing)
+            for items, values, missing in zip(ranked.tolist(), scores.tolist(), unknown, strict=True)
+        ]
+
+    def _answer(self, items: list[int], scores: list[float], unknown: list[str]) -> Recommended:
+        filled = [(item, score) for item, score in zip(items, scores, strict=True) if item]
+        return Recommended(
+            items=[self.item_ids[item - 1] for item, _ in filled],
+            titles=[self.titles[item - 1] for item, _ in filled],
+            scores=[score for _, score in filled],
+            unknown=unknown,
+        )

@@ -1,0 +1,173 @@
+"""Stage `evaluate`: rank the whole catalogue for every test user, beside popularity and item-kNN under one exclusion rule."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tigerlite.artifacts import write_json
+from tigerlite.columns import HISTORY_LENGTH, RANK, TARGET, USER
+from tigerlite.config import InputError, check, check_choice, fingerprint
+from tigerlite.data.dataset import RecDataset
+from tigerlite.data.sequences import Batch, gather_batch
+from tigerlite.evaluation.ranking import CUTOFFS, ranks_in_list, summarise
+from tigerlite.recommenders.base import Recommender
+from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
+from tigerlite.recommenders.baselines.popularity import Popularity
+from tigerlite.recommenders.tiger import TIGER
+from tigerlite.stages.trainer import Context
+
+VERSION = 1
+TRAINS = False
+
+METRICS = "metrics.json"
+RANKS = "ranks.parquet"
+EXAMPLES = "examples.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """How test ranks are computed; the same rule for every method of a table."""
+
+    split: str = "test"
+    """test, or validation while choices are still being made."""
+    n_beams: int = 50
+    """Beam width (50 in MTGRec, arXiv 2504.04400)."""
+    exclude_history: bool = False
+    """Never recommend an item of the user's history; fits data without repeat consumption, such as film ratings."""
+    baselines: tuple[str, ...] = ("popularity", "itemknn")
+    """Closed-form baselines ranked on the same split: popularity, itemknn."""
+    itemknn: ItemKNNConfig = field(default_factory=ItemKNNConfig)
+    batch_size: int = 256
+    """Users per batch; changes nothing but speed and memory."""
+    n_examples: int = 3
+    """Users whose recommendations are written out with titles, spread evenly over the split."""
+
+    def __post_init__(self) -> None:
+        check_choice("split", self.split, ("test", "validation"))
+        check(self.n_beams >= max(CUTOFFS), "n_beams", self.n_beams, f"an integer >= {max(CUTOFFS)}")
+        check(self.batch_size >= 1, "batch_size", self.batch_size, "an integer >= 1")
+        check(self.n_examples >= 0, "n_examples", self.n_examples, "an integer >= 0")
+        for baseline in self.baselines:
+            check_choice("baselines", baseline, ("popularity", "itemknn"))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the stage found; `metrics[method]` holds means and standard errors."""
+
+    metrics: dict[str, dict[str, float]]
+    settings: dict[str, Any]
+    examples: list[dict[str, Any]]
+    folder: Path
+
+    @property
+    def fingerprint(self) -> str:
+        """A name for these results."""
+        return fingerprint(self.metrics, self.settings)
+
+
+def run(
+    config: EvaluateConfig, dataset: RecDataset, model: Recommender, *, out: Path, context: Context | None = None
+) -> Evaluation:
+    """Rank every held-out item under every method; write metrics, per-user ranks and examples.
+
+    Raises:
+        InputError: if the split is empty.
+    """
+    rows = dataset.test if config.split == "test" else dataset.validation
+    if not len(rows):
+        raise InputError(f"the data set has no {config.split} users; sequences need at least 3 interactions")
+    methods: dict[str, Recommender] = {"tiger": model}
+    if "popularity" in config.baselines:
+        methods["popularity"] = Popularity.fit(dataset)
+    if "itemknn" in config.baselines:
+        methods["itemknn"] = ItemKNN.fit(dataset, config.itemknn)
+    if isinstance(model, TIGER):
+        model.n_beams = config.n_beams
+    ranks = {name: _ranks(method, dataset, rows, config) for name, method in methods.items()}
+    lists = {name: int(value.sum()) for name, (_, value) in ranks.items()}
+    metrics = {name: summarise(value) for name, (value, _) in ranks.items()}
+    settings = {
+        "split": config.split,
+        "n_users": len(rows),
+        "n_beams": config.n_beams,
+        "exclude_history": config.exclude_history,
+        "short_lists": lists,
+    }
+    _write_ranks(out / RANKS, dataset, rows, {name: value for name, (value, _) in ranks.items()})
+    write_json(out / EXAMPLES, _examples(model, dataset, rows, config))
+    write_json(out / METRICS, {"metrics": metrics, "settings": settings})
+    if context and context.tracker:
+        context.tracker.log("evaluate", {f"{m}/{name}": v for m, values in metrics.items() for name, v in values.items()})
+    return load(out)
+
+
+def load(folder: Path) -> Evaluation:
+    """The results in a finished folder."""
+    stored = json.loads((folder / METRICS).read_text())
+    examples = json.loads((folder / EXAMPLES).read_text())
+    return Evaluation(metrics=stored["metrics"], settings=stored["settings"], examples=examples, folder=folder)
+
+
+def _batches(dataset: RecDataset, rows: np.ndarray, size: int) -> Iterator[Batch]:
+    items, offsets = torch.from_numpy(dataset.items.astype(np.int64)), torch.from_numpy(dataset.offsets)
+    longest = int((dataset.offsets[1:] - dataset.offsets[:-1]).max())
+    for start in range(0, len(rows), size):
+        # The whole history: a method reads what it wants of it, exclusion needs all of it.
+        yield gather_batch(items, offsets, torch.from_numpy(rows[start : start + size]), longest)
+
+
+def _ranks(
+    method: Recommender, dataset: RecDataset, rows: np.ndarray, config: EvaluateConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks (U,) and whether fewer items than asked for could be returned (U,)."""
+    k = max(CUTOFFS)
+    ranks, short = [], []
+    for batch in _batches(dataset, rows, config.batch_size):
+        items, _ = method.recommend(batch.histories, k, exclude_history=config.exclude_history)
+        ranks.append(ranks_in_list(items.cpu(), batch.targets).numpy())
+        short.append((items == 0).any(dim=1).cpu().numpy())
+    return np.concatenate(ranks), np.concatenate(short)
+
+
+def _write_ranks(file: Path, dataset: RecDataset, rows: np.ndarray, ranks: dict[str, np.ndarray]) -> None:
+    import polars as pl
+
+    users, positions = rows[:, 0], rows[:, 1]
+    frame = pl.DataFrame(
+        {
+            USER: [dataset.user_ids[user] for user in users],
+            TARGET: [dataset.item_ids[dataset.items[position] - 1] for position in positions],
+            HISTORY_LENGTH: (positions - dataset.offsets[users]).astype(np.int32),
+            **{f"{RANK}/{name}": value.astype(np.int16) for name, value in ranks.items()},
+        }
+    )
+    frame.write_parquet(file)
+
+
+def _examples(model: Recommender, dataset: RecDataset, rows: np.ndarray, config: EvaluateConfig) -> list[dict[str, Any]]:
+    if not config.n_examples:
+        return []
+    chosen = rows[np.linspace(0, len(rows) - 1, min(config.n_examples, len(rows))).astype(int)]
+    batch = next(_batches(dataset, chosen, len(chosen)))
+    items, scores = model.recommend(batch.histories, 5, exclude_history=config.exclude_history)
+
+    def title(item: int) -> str:
+        return dataset.titles[item - 1]
+
+    return [
+        {
+            "user": dataset.user_ids[user],
+            "history": [title(item) for item in history[history > 0][-5:].tolist()],
+            "recommended": [(title(item), score) for item, score in zip(row, values, strict=True) if item],
+            "held_out": title(target),
+        }
+        for user, history, target, row, values in zip(
+            batch.users.tolist(), batch.histories, batch.targets.tolist(), items.tolist(), scores.tolist(), strict=True
+        )
+    ]

@@ -1,0 +1,118 @@
+"""The chain of stages from interactions and item text to evaluated recommendations, as one call.
+
+    interactions, text -> prepare -> encode -> tokenize -> [pretrain] -> finetune -> evaluate
+
+Every stage is cached in `<out>/<stage>-<fingerprint>` (artifacts.py); `<out>/run.json` names the folders of the last finished call, which is
+what `Predictor.load` and `tigerlite recommend` read.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tigerlite.artifacts import Runs, write_json
+from tigerlite.config import check_choice, to_dict
+from tigerlite.data.dataset import RecDataset
+from tigerlite.distributed import is_rank_zero
+from tigerlite.encoders.embeddings import ItemEmbeddings
+from tigerlite.recommenders.tiger import TIGER
+from tigerlite.stages import encode, evaluate, prepare, recommend, tokenize
+from tigerlite.stages.encode import EncodeConfig
+from tigerlite.stages.evaluate import EvaluateConfig, Evaluation
+from tigerlite.stages.prepare import PrepareConfig
+from tigerlite.stages.recommend import RecommendConfig
+from tigerlite.stages.tokenize import TokenizeConfig
+from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tracking import Tracker, TrackingConfig
+
+if TYPE_CHECKING:
+    from tigerlite.data.tables import Tables
+
+STAGES = ("prepare", "encode", "tokenize", "pretrain", "finetune", "evaluate")
+RUN = "run.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineConfig:
+    """Everything that a run is made of; sections are the stages."""
+
+    out: Path = Path("runs/tigerlite")
+    """Folder of the stage folders."""
+    until: str = "evaluate"
+    """Last stage to run: prepare, encode, tokenize, pretrain, finetune or evaluate."""
+    seed: int | None = None
+    """Sets the seed of the tokenizer and of the recommender at once; null leaves each section its own."""
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+    tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
+    pretrain: RecommendConfig = field(default_factory=lambda: RecommendConfig(enabled=False))
+    finetune: RecommendConfig = field(default_factory=RecommendConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        check_choice("until", self.until, STAGES)
+
+    def seeded(self) -> "PipelineConfig":
+        """The config with `seed` written into the sections."""
+        if self.seed is None:
+            return self
+        return replace(
+            self,
+            tokenize=self.tokenize.with_seed(self.seed),
+            pretrain=self.pretrain.with_seed(self.seed),
+            finetune=self.finetune.with_seed(self.seed),
+        )
+
+
+@dataclass
+class Run:
+    """The artifacts of a pipeline call, as far as it went."""
+
+    out: Path
+    dataset: RecDataset
+    embeddings: ItemEmbeddings | None = None
+    bank: TokenizerBank | None = None
+    model: TIGER | None = None
+    evaluation: Evaluation | None = None
+    folders: dict[str, Path] = field(default_factory=dict)
+
+
+def train(config: PipelineConfig, tables: "Tables | None" = None) -> Run:
+    """Run the chain; finished stages are loaded, everything after the first change is built.
+
+    Args:
+        config: the run.
+        tables: interactions and items given as frames instead of files (`tigerlite.data.readers.tabular.tables_from_frames`).
+    """
+    config = config.seeded()
+    tracker = Tracker(config.out, config.tracking, to_dict(config))
+    runs = Runs(config.out, Context(trainer=config.trainer, tracker=tracker))
+    try:
+        result = _chain(config, runs, tables)
+    finally:
+        tracker.finish()
+    if is_rank_zero():
+        write_json(config.out / RUN, {name: folder.name for name, folder in runs.folders.items()})
+    return result
+
+
+def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
+    last = STAGES.index(config.until)
+    source = prepare.source(config.prepare, tables)
+    run = Run(config.out, runs.stage("prepare", prepare, config.prepare, source), folders=runs.folders)
+    if last >= STAGES.index("encode") and config.tokenize.needs_embeddings:
+        run.embeddings = runs.stage("encode", encode, config.encode, run.dataset)
+    if last >= STAGES.index("tokenize"):
+        run.bank = runs.stage("tokenize", tokenize, config.tokenize, run.embeddings, run.dataset)
+    base = None
+    if last >= STAGES.index("pretrain") and config.pretrain.enabled:
+        base = run.model = runs.stage("pretrain", recommend, config.pretrain, run.dataset, run.bank)
+    if last >= STAGES.index("finetune") and config.finetune.enabled:
+        run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base)
+    if last >= STAGES.index("evaluate"):
+        run.evaluation = runs.stage("evaluate", evaluate, config.evaluate, run.dataset, run.model)
+        runs.context.tracker.summary(run.evaluation.metrics["tiger"])
+    return run

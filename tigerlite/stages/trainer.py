@@ -1,0 +1,184 @@
+"""How a Lightning Trainer is built: the one place where hardware, progress display, logging and resuming are decided."""
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from tigerlite.callbacks.plain_progress import PlainProgress
+from tigerlite.config import InputError, check, check_choice
+from tigerlite.tracking import Tracker
+
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+IRRELEVANT = (
+    # Batches are gathered from arrays in memory: workers would only copy them.
+    ".*does not have many workers.*",
+    # The folder holds what an interrupted run left.
+    ".*Checkpoint directory .* exists and is not empty.*",
+    # The choice of hardware is the user's.
+    ".*GPU available but not used.*",
+    # Lightning's own use of torch.
+    ".*LeafSpec.* is deprecated.*",
+)
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true")
+
+for noisy in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """Where training runs. `fabric run` overrides the hardware fields by the LT_* variables that it sets."""
+
+    accelerator: str = "auto"
+    """cpu, gpu, or auto (what is there)."""
+    devices: int = 1
+    """Processes on this machine, one per device."""
+    strategy: str = "auto"
+    """Lightning strategy: auto, ddp, ..."""
+    num_nodes: int = 1
+    """Machines."""
+    precision: str = "32-true"
+    """Lightning precision: 32-true or bf16-mixed; changes results, so it is part of every training stage's fingerprint."""
+    max_epochs: int | None = None
+    """Upper bound on the epochs of every training stage, for trial runs; null leaves each stage its own number."""
+    progress: bool = True
+    """Show a progress bar (rate, remaining time) on a terminal; elsewhere a few plain lines are printed either way."""
+
+    def __post_init__(self) -> None:
+        check(self.devices >= 1, "devices", self.devices, "an integer >= 1")
+        check(self.num_nodes >= 1, "num_nodes", self.num_nodes, "an integer >= 1")
+        check(self.max_epochs is None or self.max_epochs >= 1, "max_epochs", self.max_epochs, "an integer >= 1, or null")
+        check_choice("precision", self.precision, PRECISIONS)
+
+    def result_fields(self) -> dict[str, Any]:
+        """What can change a result and so belongs to a fingerprint."""
+        return {"precision": self.resolved("precision"), "max_epochs": self.max_epochs}
+
+    def resolved(self, name: str) -> Any:
+        """A hardware field, as overridden by the launcher (`fabric run` sets LT_ACCELERATOR, LT_DEVICES, ...)."""
+        value = os.environ.get(f"LT_{name.upper()}")
+        default = getattr(self, name)
+        if value is None or value == "":
+            return default
+        if not isinstance(default, int):
+            return value
+        if not value.isdigit():
+            raise InputError(f"LT_{name.upper()}={value!r} is not a number; give the launcher --{name.replace('_', '-')}=N")
+        return int(value)
+
+    def epochs(self, planned: int) -> int:
+        """A stage's number of epochs under the upper bound."""
+        return planned if self.max_epochs is None else min(planned, self.max_epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a stage may use but what is not its input: the Trainer's settings and the run's tracker."""
+
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tracker: Tracker | None = None
+    stage: str = ""
+    """Name under which the pipeline runs the stage; prefixes its metrics."""
+
+
+def build_trainer(
+    context: Context | None,
+    *,
+    stage: str,
+    folder: Path,
+    epochs: int,
+    callbacks: Sequence[Callback] = (),
+    monitor: str | None = None,
+    mode: str = "min",
+    clip: float = 0.0,
+    validate_every: int = 1,
+) -> Trainer:
+    """A Trainer that writes `best.ckpt` (by `monitor`) and `last.ckpt` into `folder` after every training epoch.
+
+    Run it with `fit`; `epochs` is the number that `TrainerConfig.epochs` allows.
+    """
+    context = context or Context()
+    config = context.trainer
+    # Saving at the end of the *training* epoch (validation has run by then) makes a resumed run start a whole epoch.
+    checkpoint = ModelCheckpoint(
+        dirpath=folder,
+        filename=BEST.removesuffix(".ckpt"),
+        monitor=monitor,
+        mode=mode,
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    show = config.progress and sys.stdout.isatty()
+    return Trainer(
+        accelerator=config.resolved("accelerator"),
+        devices=config.resolved("devices"),
+        strategy=config.resolved("strategy"),
+        num_nodes=config.resolved("num_nodes"),
+        precision=config.resolved("precision"),
+        max_epochs=epochs,
+        callbacks=[*callbacks, checkpoint, RichProgressBar(leave=True) if show else PlainProgress(stage)],
+        logger=_StageLogger(stage, context.tracker) if context.tracker else False,
+        gradient_clip_val=clip or None,
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=validate_every,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        enable_progress_bar=show,
+        log_every_n_steps=1,
+        default_root_dir=folder,
+    )
+
+
+def fit(
+    trainer: Trainer, module: LightningModule, folder: Path, data: LightningDataModule | Iterable[Any] | None = None
+) -> None:
+    """Train; a run that was interrupted is continued from the `last.ckpt` it left in `folder`."""
+    last = folder / LAST
+    handler = signal.getsignal(signal.SIGINT)
+    with warnings.catch_warnings():
+        for message in IRRELEVANT:
+            warnings.filterwarnings("ignore", message)
+        try:
+            trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+        except SystemExit:
+            # Lightning answers Ctrl-C by ignoring further ones and exiting with code 1, which would hide the cause.
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from None
+
+
+class _StageLogger(Logger):
+    """Hands Lightning's scalars to the pipeline's tracker."""
+
+    def __init__(self, stage: str, tracker: Tracker) -> None:
+        super().__init__()
+        self._stage = stage
+        self._tracker = tracker
+
+    @property
+    def name(self) -> str:
+        return self._stage
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Configs are in provenance.json and in the run's settings."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self._tracker.log(self._stage, metrics, step or 0)

@@ -1,0 +1,283 @@
+"""RQ-VAE: an autoencoder whose latent is residually quantised; the codes are the item's semantic id.
+
+TIGER (arXiv 2305.05065, Section 3.1) and MTGRec (arXiv 2504.04400). Loss: reconstruction + beta * commitment (+ the
+codebook term where codebooks are learned by gradient), all of them means, see `losses/quantization.py`.
+`configs/models/rqvae_paper.yaml` is MTGRec's tokenizer to the letter; the defaults depart from it where fields say so.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tigerlite.config import ConfigError, InputError, check, check_choice, from_dict, to_dict
+from tigerlite.distributed import all_reduce_sum
+from tigerlite.losses.quantization import codebook_loss, commitment_loss, reconstruction_loss
+from tigerlite.tokenizers.codebook import CODEBOOKS
+from tigerlite.tokenizers.index_batches import IndexBatches, seeded_generator
+from tigerlite.tokenizers.residual import Quantized, ResidualQuantizer
+from tigerlite.tokenizers.whitening import Whitening
+
+_WEIGHTS = "tokenizer.safetensors"
+_META = "tokenizer.json"
+
+# Streams of randomness of one (seed, epoch): stream 0 orders the batches.
+_REVIVAL, _HOLDOUT, _DROPOUT = 1, 2, 3  # the last one takes rank more
+# Items encoded at a time.
+_CHUNK = 16384
+
+
+@dataclass(frozen=True, kw_only=True)
+class RQVAEConfig:
+    """The RQ-VAE and its training."""
+
+    hidden_sizes: tuple[int, ...] = (512, 256)
+    """Widths between input and latent; the decoder mirrors them (2048-1024-512-256 in MTGRec, 512-256-128 in TIGER)."""
+    latent: int = 128
+    """Width of latent and codebooks (128 in MTGRec, 32 in TIGER)."""
+    codebook_sizes: tuple[int, ...] = (256, 256, 256)
+    """Codes per level (three levels of 256 in TIGER and MTGRec)."""
+    whiten: int = 0
+    """Principal directions kept by whitening; 0 = off (TIGER), 128 in MTGRec."""
+    beta: float = 0.25
+    """Weight of the commitment loss (TIGER and MTGRec)."""
+    codebook: str = "ema"
+    """ema (moving averages, MTGRec) or gradient (codebook loss, TIGER)."""
+    decay: float = 0.99
+    """Memory of the moving average per optimizer step (MTGRec)."""
+    kmeans_init: bool = True
+    """Start each codebook from k-means on the encoded items (TIGER, MTGRec); otherwise small random vectors."""
+    revive_after: int = 5
+    """Epochs without use after which a code moves to a random item's residual; 0 = never (TIGER, MTGRec)."""
+    dropout: float = 0.0
+    """Before every linear layer (0 in MTGRec)."""
+    epochs: int = 300
+    """Upper bound on training epochs (10,000 in MTGRec, 20,000 in TIGER)."""
+    batch_size: int = 1024
+    """Items per optimizer step over all processes (1,024 in TIGER, 2,048 in MTGRec)."""
+    optimizer: str = "adamw"
+    """adamw or adagrad (TIGER, MTGRec); AdamW reaches the same reconstruction in a fraction of the epochs."""
+    lr: float = 1e-3
+    """Learning rate, constant (MTGRec)."""
+    weight_decay: float = 0.0
+    """Decoupled for adamw, L2 for adagrad (0 in MTGRec)."""
+    holdout: float = 0.05
+    """Share of the items (a seeded draw) kept out of training to measure reconstruction; 0 = none (TIGER, MTGRec)."""
+    patience: int = 20
+    """Epochs without better held-out reconstruction after which training stops; 0 = never (TIGER, MTGRec)."""
+    seed: int = 0
+    """Initialisation, k-means, held-out items, order, dropout and revival (2024 in MTGRec)."""
+
+    def __post_init__(self) -> None:
+        for field in ("hidden_sizes", "codebook_sizes"):
+            sizes = getattr(self, field)
+            check(all(size >= 1 for size in sizes), field, list(sizes), "integers >= 1")
+        check(len(self.codebook_sizes) >= 1, "codebook_sizes", list(self.codebook_sizes), "at least one level")
+        for field in ("latent", "epochs", "batch_size"):
+            check(getattr(self, field) >= 1, field, getattr(self, field), "an integer >= 1")
+        for field in ("whiten", "revive_after", "patience", "seed"):
+            check(getattr(self, field) >= 0, field, getattr(self, field), "an integer >= 0")
+        for field in ("beta", "weight_decay"):
+            check(getattr(self, field) >= 0, field, getattr(self, field), "a number >= 0")
+        check(self.lr > 0, "lr", self.lr, "a number > 0")
+        check(0 <= self.decay < 1, "decay", self.decay, "a number in [0, 1)")
+        check(0 <= self.dropout < 1, "dropout", self.dropout, "a number in [0, 1)")
+        check(0 <= self.holdout < 1, "holdout", self.holdout, "a number in [0, 1)")
+        check_choice("codebook", self.codebook, CODEBOOKS)
+        check_choice("optimizer", self.optimizer, ("adamw", "adagrad"))
+        if self.patience and not self.holdout:
+            raise ConfigError(f"patience={self.patience} needs held-out items; set holdout above 0, or patience=0")
+
+
+class RQVAE(LightningModule):
+    """Encoder, residual quantiser and decoder over item embeddings.
+
+    Args:
+        config: an `RQVAEConfig`, or its primitives (what checkpoints hold).
+        n_dimensions: width D of the embeddings, before whitening.
+    """
+
+    def __init__(self, config: RQVAEConfig | dict[str, Any], n_dimensions: int) -> None:
+        super().__init__()
+        self.config = config if isinstance(config, RQVAEConfig) else from_dict(RQVAEConfig, config)
+        self.n_dimensions = n_dimensions
+        self.save_hyperparameters({"config": to_dict(self.config), "n_dimensions": n_dimensions})
+        config = self.config
+        self.whitening = Whitening(n_dimensions, config.whiten) if config.whiten else None
+        widths = [config.whiten or n_dimensions, *config.hidden_sizes, config.latent]
+        self.encoder = _mlp(widths, config.dropout)
+        self.decoder = _mlp(widths[::-1], config.dropout)
+        self.quantizer = ResidualQuantizer(
+            config.codebook_sizes, config.latent, kind=config.codebook, decay=config.decay
+        )
+        self.register_buffer("initialised", torch.tensor(False))
+        # The items stay on the device and out of checkpoints; ddp, which broadcasts buffers every step, must skip them.
+        self.register_buffer("items", torch.empty(0), persistent=False)
+        self.register_buffer("epoch_codes", torch.empty(0), persistent=False)
+        self._ddp_params_and_buffers_to_ignore = ["items", "epoch_codes"]
+        self.training_rows = self.heldout_rows = torch.empty(0, dtype=torch.int64)
+
+    @property
+    def monitor(self) -> str:
+        """The metric, lower is better, that chooses the checkpoint."""
+        return "tokenize/validation/reconstruction" if self.config.holdout else "tokenize/train/loss"
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Codes per level."""
+        return self.config.codebook_sizes
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Quantized]:
+        """Reconstructions (B, D') and what the quantiser did, of whitened inputs (B, D')."""
+        quantized = self.quantizer(self.encoder(inputs))
+        return self.decoder(quantized.quantized), quantized
+
+    @torch.no_grad()
+    def attach(self, embeddings: Tensor, rows: Tensor | None = None) -> None:
+        """Give the model its items: fit the whitening on all of embeddings (N, D), train on `rows` (default: all).
+
+        Raises:
+            InputError: if the items are too few for the codebooks or the whitening.
+        """
+        rows = torch.arange(len(embeddings)) if rows is None else rows
+        if self.whitening is not None:
+            self.whitening.load_state_dict(Whitening.fit(embeddings, self.config.whiten).state_dict())
+        n_heldout = max(1, round(self.config.holdout * len(rows))) if self.config.holdout else 0
+        largest = max(self.config.codebook_sizes)
+        if len(rows) - n_heldout < largest:
+            raise InputError(
+                f"{len(rows) - n_heldout} items to train on are fewer than the {largest} codes of a level; "
+                f"set tokenize.rqvae.codebook_sizes to smaller levels"
+            )
+        order = torch.randperm(len(rows), generator=seeded_generator(self.config.seed, 0, _HOLDOUT))
+        self.heldout_rows, self.training_rows = rows[order[:n_heldout]], rows[order[n_heldout:].sort().values]
+        self.items = self._whitened(embeddings)
+        self.epoch_codes = torch.zeros(len(embeddings), len(self.config.codebook_sizes), dtype=torch.int64)
+
+    def encode(self, embeddings: Tensor) -> Tensor:
+        """Codes (N, L) of embeddings (N, D), whitening included, dropout off."""
+        return self._in_chunks(embeddings, lambda part: self.quantizer.encode(self.encoder(part)))
+
+    def latents(self, embeddings: Tensor) -> Tensor:
+        """What the quantiser sees, (N, latent), of embeddings (N, D)."""
+        return self._in_chunks(embeddings, self.encoder)
+
+    def last_level_distances(self, embeddings: Tensor) -> Tensor:
+        """Squared distances (N, K) of embeddings (N, D) to the last level's vectors."""
+        return self._in_chunks(embeddings, lambda part: self.quantizer.last_level_distances(self.encoder(part)))
+
+    def training_codes(self) -> Tensor:
+        """Codes (n, L) that the training items got in this epoch, each when its batch came; equal on all processes."""
+        return all_reduce_sum(self.epoch_codes)[self.training_rows.to(self.device)]
+
+    def train_dataloader(self) -> IndexBatches:
+        """Row numbers of the training items, in a new order every epoch."""
+        config = self.config
+        return IndexBatches(self.training_rows, config.batch_size, seed=config.seed, epoch=lambda: self.current_epoch)
+
+    def val_dataloader(self) -> IndexBatches | list[Tensor]:
+        """Row numbers of the held-out items."""
+        return IndexBatches(self.heldout_rows, self.config.batch_size, seed=None) if len(self.heldout_rows) else []
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW or Adagrad at a constant learning rate."""
+        settings = {"lr": self.config.lr, "weight_decay": self.config.weight_decay}
+        if self.config.optimizer == "adagrad":
+            return torch.optim.Adagrad(self.parameters(), **settings)
+        return torch.optim.AdamW(self.parameters(), **settings, fused=True)
+
+    def on_fit_start(self) -> None:
+        """Start the codebooks from k-means, unless a checkpoint has brought trained ones."""
+        steps_per_epoch = len(self.train_dataloader())
+        self.quantizer.revive_after = self.config.revive_after * steps_per_epoch
+        if self.config.kmeans_init and not self.initialised:
+            self.quantizer.initialise(
+                self._without_dropout(self.items[self.training_rows], self.encoder), self.config.seed
+            )
+        self.initialised.fill_(True)
+
+    def on_train_epoch_start(self) -> None:
+        """Make randomness a function of (seed, epoch, rank), so that a resumed run equals an uninterrupted one."""
+        dropout = seeded_generator(self.config.seed, self.current_epoch, _DROPOUT + self.global_rank)
+        torch.manual_seed(dropout.initial_seed())
+        self.quantizer.generator = seeded_generator(self.config.seed, self.current_epoch, _REVIVAL)
+        self.epoch_codes.zero_()
+
+    def training_step(self, rows: Tensor) -> Tensor:
+        """Loss of a batch of items (B,)."""
+        inputs = self.items[rows]
+        reconstructions, quantized = self(inputs)
+        self.epoch_codes[rows] = quantized.codes
+        reconstruction = reconstruction_loss(reconstructions, inputs)
+        loss = reconstruction + self.config.beta * commitment_loss(quantized.residuals, quantized.vectors)
+        if self.config.codebook == "gradient":
+            loss = loss + codebook_loss(quantized.residuals, quantized.vectors)
+        parts = {"tokenize/train/loss": loss, "tokenize/train/reconstruction": reconstruction}
+        self.log_dict(parts, on_step=False, on_epoch=True, batch_size=len(rows), sync_dist=True)
+        return loss
+
+    def validation_step(self, rows: Tensor) -> None:
+        """Log the reconstruction loss of held-out items (B,)."""
+        inputs = self.items[rows]
+        loss = reconstruction_loss(self(inputs)[0], inputs)
+        self.log("tokenize/validation/reconstruction", loss, batch_size=len(rows), sync_dist=True)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, codebooks and whitening; `load` reads them back."""
+        state = {name: tensor.contiguous().cpu() for name, tensor in self.state_dict().items()}
+        save_file(state, Path(folder) / _WEIGHTS)
+        meta = {"config": to_dict(self.config), "n_dimensions": self.n_dimensions}
+        (Path(folder) / _META).write_text(json.dumps(meta, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "RQVAE":
+        """The tokenizer that `save` wrote, in eval mode.
+
+        Raises:
+            InputError: if the folder holds none.
+        """
+        folder = Path(folder)
+        if not (folder / _META).is_file() or not (folder / _WEIGHTS).is_file():
+            raise InputError(
+                f"{folder} holds no RQ-VAE ({_META} and {_WEIGHTS}); imported identifiers have no tokenizer"
+            )
+        meta = json.loads((folder / _META).read_text())
+        tokenizer = cls(meta["config"], meta["n_dimensions"])
+        tokenizer.load_state_dict(load_file(folder / _WEIGHTS))
+        return tokenizer.eval()
+
+    def _whitened(self, embeddings: Tensor) -> Tensor:
+        return embeddings if self.whitening is None else self.whitening(embeddings)
+
+    def _in_chunks(self, embeddings: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+        """`compute` over whitened chunks of embeddings (N, D)."""
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.n_dimensions:
+            raise InputError(
+                f"embeddings have shape {tuple(embeddings.shape)}; this tokenizer takes (N, {self.n_dimensions})"
+            )
+        return self._without_dropout(embeddings, lambda part: compute(self._whitened(part)))
+
+    @torch.no_grad()
+    def _without_dropout(self, rows: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+        """`compute` over chunks of rows (N, ...) in eval mode; the mode is restored."""
+        training = self.training
+        self.eval()
+        try:
+            return torch.cat([compute(part.to(self.device)) for part in rows.split(_CHUNK)])
+        finally:
+            self.train(training)
+
+
+def _mlp(widths: list[int], dropout: float) -> nn.Sequential:
+    """Dropout and a linear layer per step, ReLU between them, none at the end."""
+    layers: list[nn.Module] = []
+    for width, following in pairwise(widths):
+        layers += [nn.Dropout(dropout), nn.Linear(width, following), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
