@@ -1,7 +1,8 @@
 """Users per second of our constrained beam search and of transformers' `generate`, encoder included.
 
-`generate` is constrained by a prefix trie of Python dictionaries, as the public LETTER code does, or runs unconstrained, when its
-results need not be items. Its scores are those of our `vocabulary` mode; the share of equal results is printed.
+`generate` is constrained by a prefix trie of Python dictionaries, as the public LETTER code does, or runs
+unconstrained, when its results need not be items. Its scores are those of our `vocabulary` mode; the share of equal
+results is printed.
 """
 
 from collections.abc import Callable

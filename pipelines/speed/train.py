@@ -1,7 +1,7 @@
 """Training samples per second of our T5 and of transformers' T5 of equal size, on the same padded batch.
 
-One call is forward, backward, gradient clipping and a fused AdamW step. `full vocabulary` is the objective of the transformers
-row; `level softmax` normalises each position over the codes of its level.
+One call is forward, backward, gradient clipping and a fused AdamW step. `full vocabulary` is the objective of the
+transformers row; `level softmax` normalises each position over the codes of its level.
 """
 
 from collections.abc import Callable

@@ -29,9 +29,11 @@ def test_steps_with_a_cache_equal_causal_attention():
     hidden = torch.randn(3, 5, 8)
     bias = torch.randn(1, 2, 5, 5).masked_fill(torch.ones(5, 5).triu(1).bool(), -torch.inf)
     expected = attention(hidden, bias)
-    cache = None
+    cache, rows = None, torch.arange(3)
     for position in range(5):
-        found, cache = attention.step(hidden[:, position], cache, bias[:, :, position : position + 1, : position + 1])
+        row_bias = bias[:, :, position : position + 1, : position + 1]
+        with torch.no_grad():
+            found, cache = attention.step(hidden[:, position], cache, rows, row_bias)
         torch.testing.assert_close(found, expected[:, position], atol=1e-5, rtol=1e-5)
 
 

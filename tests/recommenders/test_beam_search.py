@@ -2,9 +2,9 @@ import itertools
 
 import pytest
 import torch
+
 from tests.reference.exhaustive_scoring import best_items, exhaustive_scores
 from tests.reference.python_trie import PythonTrie
-
 from tigerlite.config import ConfigError, InputError
 from tigerlite.recommenders.beam_search import SCORINGS, Beams, _best, beam_search
 from tigerlite.recommenders.t5 import T5, T5Config
@@ -177,7 +177,9 @@ def test_bfloat16_keeps_most_of_the_top_and_adds_scores_in_float32():
     with torch.autocast("cpu", torch.bfloat16):
         found = _search(model, codes, *histories, n_beams=24, k=10)
     assert found.scores.dtype == torch.float32
-    overlap = sum(len(set(a) & set(b)) for a, b in zip(expected.items.tolist(), found.items.tolist(), strict=True)) / 200
+    overlap = (
+        sum(len(set(a) & set(b)) for a, b in zip(expected.items.tolist(), found.items.tolist(), strict=True)) / 200
+    )
     assert overlap >= 0.8
     torch.testing.assert_close(found.scores, expected.scores, atol=0.2, rtol=0)
 
@@ -193,12 +195,16 @@ def test_a_trie_of_one_level_is_searched():
 
 
 def test_unknown_scoring_is_refused():
-    with pytest.raises(ConfigError, match=r"scoring='levle' is unknown; allowed: level, trie, vocabulary; did you mean 'level'\?"):
+    with pytest.raises(
+        ConfigError, match=r"scoring='levle' is unknown; allowed: level, trie, vocabulary; did you mean 'level'\?"
+    ):
         _search(_model(), _codes(), *_histories(), n_beams=4, k=4, scoring="levle")
 
 
 def test_fewer_beams_than_results_are_refused():
-    with pytest.raises(ConfigError, match="n_beams=4 is out of range; allowed: at least k = 5; raise n_beams or lower k"):
+    with pytest.raises(
+        ConfigError, match="n_beams=4 is out of range; allowed: at least k = 5; raise n_beams or lower k"
+    ):
         _search(_model(), _codes(), *_histories(), n_beams=4, k=5)
 
 
@@ -211,8 +217,12 @@ def test_no_results_are_refused():
     ("starts", "sizes", "message"),
     [
         ([1, 7], [6, 4], "the trie has 3 levels but starts has 2 and sizes 2"),
-        ([1, 6, 10], [5, 4, 5], r"the trie has codes up to \(6, 4, 5\) per level but sizes are \(5, 4, 5\)"),
-        ([1, 7, 14], [6, 4, 5], "the levels end at token 19 but the model has 18 tokens"),
+        ([1, 6, 10], [5, 4, 5], r"the trie needs \(6, 4, 5\) codes per level but sizes are \(5, 4, 5\)"),
+        (
+            [1, 7, 14],
+            [6, 4, 5],
+            "the levels end at token 19 but the model has 18 tokens; use the model trained on this bank",
+        ),
     ],
 )
 def test_a_vocabulary_that_does_not_fit_is_refused(starts, sizes, message):

@@ -60,12 +60,16 @@ def test_loss_and_gradients_equal_those_of_transformers():
         parameter.data = parameter.grad
     expected = T5.from_huggingface(theirs)
     for (name, parameter), (_, gradient) in zip(ours.named_parameters(), expected.named_parameters(), strict=True):
-        torch.testing.assert_close(parameter.grad, gradient.data, atol=1e-6, rtol=1e-4, msg=lambda text, n=name: f"{n}: {text}")
+        torch.testing.assert_close(
+            parameter.grad, gradient.data, atol=1e-6, rtol=1e-4, msg=lambda text, n=name: f"{n}: {text}"
+        )
 
 
 def test_there_and_back_keeps_weights_config_and_mode():
     torch.manual_seed(0)
-    config = T5Config(n_encoder_layers=1, n_decoder_layers=2, d_model=12, n_heads=2, d_kv=8, d_ff=20, relative_buckets=16)
+    config = T5Config(
+        n_encoder_layers=1, n_decoder_layers=2, d_model=12, n_heads=2, d_kv=8, d_ff=20, relative_buckets=16
+    )
     ours = T5(config, 30).eval()
     back = T5.from_huggingface(ours.to_huggingface())
     assert back.config == config
@@ -76,7 +80,9 @@ def test_there_and_back_keeps_weights_config_and_mode():
 
 
 def test_gated_networks_are_refused():
-    theirs = T5ForConditionalGeneration(HuggingFaceConfig(vocab_size=9, d_model=8, num_layers=1, feed_forward_proj="gated-gelu"))
+    theirs = T5ForConditionalGeneration(
+        HuggingFaceConfig(vocab_size=9, d_model=8, num_layers=1, feed_forward_proj="gated-gelu")
+    )
     with pytest.raises(InputError, match=r"feed_forward_proj='gated-gelu' cannot be imported; allowed: 'relu'"):
         T5.from_huggingface(theirs)
 

@@ -2,8 +2,8 @@ import itertools
 
 import pytest
 import torch
-from tests.reference.python_trie import PythonTrie
 
+from tests.reference.python_trie import PythonTrie
 from tigerlite.config import InputError
 from tigerlite.recommenders.trie import Trie
 
@@ -12,10 +12,14 @@ def _random_codes(n_items: int, sizes: tuple[int, ...], seed: int = 0) -> torch.
     """(N + 1, L) distinct paths in random order."""
     generator = torch.Generator().manual_seed(seed)
     paths = torch.tensor(list(itertools.product(*map(range, sizes))))
-    return torch.cat((torch.zeros(1, len(sizes)).long(), paths[torch.randperm(len(paths), generator=generator)[:n_items]]))
+    return torch.cat(
+        (torch.zeros(1, len(sizes)).long(), paths[torch.randperm(len(paths), generator=generator)[:n_items]])
+    )
 
 
-@pytest.mark.parametrize(("n_items", "sizes"), [(1, (3, 2)), (40, (5, 4, 6)), (120, (5, 4, 6)), (7, (9,)), (60, (2, 3, 4, 5))])
+@pytest.mark.parametrize(
+    ("n_items", "sizes"), [(1, (3, 2)), (40, (5, 4, 6)), (120, (5, 4, 6)), (7, (9,)), (60, (2, 3, 4, 5))]
+)
 def test_children_and_leaves_equal_a_trie_of_dicts(n_items, sizes):
     codes = _random_codes(n_items, sizes)
     trie, expected = Trie(codes), PythonTrie(codes.tolist())
@@ -59,7 +63,9 @@ def test_nodes_with_other_leaves_equal_a_set_difference():
             frontier = {
                 (*prefix, code): int(child)
                 for prefix, node in frontier.items()
-                for code, child in zip(expected.children(prefix), trie.expand(torch.tensor([node]), depth).nodes[0], strict=False)
+                for code, child in zip(
+                    expected.children(prefix), trie.expand(torch.tensor([node]), depth).nodes[0], strict=False
+                )
             }
 
 
@@ -89,7 +95,10 @@ def test_a_trie_is_in_no_checkpoint():
 
 def test_shared_paths_are_refused_by_item():
     codes = torch.tensor([[0, 0], [1, 2], [0, 1], [1, 2]])
-    with pytest.raises(InputError, match=r"items 1 and 3 share the codes \(1, 2\) \(1 such repeats\); every item needs codes of its own"):
+    with pytest.raises(
+        InputError,
+        match=r"items 1 and 3 share the codes \(1, 2\) \(1 such repeats\); every item needs codes of its own",
+    ):
         Trie(codes)
 
 

@@ -18,7 +18,9 @@ def exhaustive_scores(
         row = []
         for path in codes[1:].tolist():
             targets = [start + code for start, code in zip(starts, path, strict=True)]
-            logits = model(tokens[user : user + 1], mask[user : user + 1], torch.tensor([[0, *targets[:-1]]]))[0].double()
+            logits = model(tokens[user : user + 1], mask[user : user + 1], torch.tensor([[0, *targets[:-1]]]))[
+                0
+            ].double()
             score = 0.0
             for level, target in enumerate(targets):
                 row_logits = logits[level]

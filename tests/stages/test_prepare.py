@@ -93,6 +93,15 @@ def test_numbering_does_not_depend_on_the_order_of_the_file(tmp_path):
     )
 
 
+def test_events_of_one_time_keep_the_order_of_the_input(tmp_path):
+    # Many, because a sort that is not stable keeps short runs by accident.
+    items = np.random.default_rng(0).permutation(20_000)
+    events = pl.DataFrame({"user": np.arange(20_000) % 2, "item": items, "time": np.full(20_000, 5)})
+    config = PrepareConfig(filtering=OFF)
+    dataset = prepare.run(config, out=tmp_path, tables=tables_from_frames(events, None, config.tabular))
+    assert dataset.items.tolist() == [*(items[0::2] + 1), *(items[1::2] + 1)]
+
+
 def test_a_global_split_reads_the_times(tmp_path):
     split = SplitConfig(method="global_time", validation_time="2", test_time="4")
     dataset = prepare.run(small(tmp_path, split=split), out=tmp_path)

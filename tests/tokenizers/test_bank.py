@@ -88,7 +88,11 @@ def test_imported_levels_are_as_large_as_their_largest_code(tmp_path):
 @pytest.mark.parametrize(
     ("codes", "sizes", "message"),
     [
-        ([[[0, 0], [1, 1], [0, 1], [1, 1]]], (2, 2), r"1 items of member 0 share a code path, e.g. items 1 and 3 have \[1, 1\]"),
+        (
+            [[[0, 0], [1, 1], [0, 1], [1, 1]]],
+            (2, 2),
+            r"1 items of member 0 share a code path, e.g. items 1 and 3 have \[1, 1\]",
+        ),
         ([[[0, 0], [1, 2]]], (2, 2), r"item 1 has code 2 at level 2; allowed: 0\.\.1"),
         ([[[0, 0], [-1, 0]]], (2, 2), r"item 1 has code -1 at level 1; allowed: 0\.\.1"),
         ([[[0, 0], [1, 1]]], (2, 2, 2), "codes have 2 levels but the vocabulary has 3"),

@@ -40,7 +40,10 @@ def test_users_share_tokens_modulo_their_number():
     ("build", "message"),
     [
         (lambda: SemanticVocab(()), r"codebook_sizes=\[\] must hold at least one level"),
-        (lambda: SemanticVocab((4, 0)), r"codebook_sizes=\[4, 0\] must hold at least one level, each of at least one code"),
+        (
+            lambda: SemanticVocab((4, 0)),
+            r"codebook_sizes=\[4, 0\] must hold at least one level, each of at least one code",
+        ),
         (lambda: SemanticVocab((4,), -1), "n_user_tokens=-1 must be an integer >= 0"),
         (lambda: SemanticVocab((4,)).user, "set tokenize.n_user_tokens to 1 or more"),
         (lambda: SemanticVocab((4, 4)).tokens(torch.zeros(2, 3)), "got 3 codes per item, the vocabulary has 2 levels"),

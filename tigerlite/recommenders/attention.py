@@ -1,8 +1,9 @@
 """T5's multi-head attention (arXiv 1910.10683): no 1/sqrt(d) scaling, no linear biases, scores shifted by a given bias.
 
-Queries, keys and values of self-attention come from one fused projection and are taken apart by `unbind`: `select` instead
-writes a zero-filled gradient of the whole projection for each of the three. Cross-attention projects keys and values apart
-from its queries, because beams share them: they are computed once per user and beams lie along the query axis.
+Queries, keys and values of self-attention come from one fused projection and are taken apart by `unbind`: `select`
+instead writes a zero-filled gradient of the whole projection for each of the three. Cross-attention projects keys and
+values apart from its queries, because beams share them: they are computed once per user and beams lie along the query
+axis.
 """
 
 import torch
@@ -20,13 +21,12 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout:
         bias: added to the scores; broadcasts to (B, H, Q, S).
     """
     if queries.device.type == "cpu" and torch.is_grad_enabled():
-        # SDPA has no fused CPU kernel for a bias that needs a gradient; written out it is 1.2x faster, 1.8x with dropout.
+        # SDPA has no fused CPU kernel for a bias that needs a gradient; written out it is 1.2x faster, 1.8x with
+        # dropout.
         weights = torch.softmax(torch.matmul(queries, keys.transpose(-1, -2)) + bias, dim=-1)
         return torch.matmul(dropout(weights.to(values.dtype)), values)
     rate = dropout.rate if dropout.training else 0.0
-    return F.scaled_dot_product_attention(
-        queries, keys, values, bias.to(queries.dtype), dropout_p=rate, scale=1.0
-    )
+    return F.scaled_dot_product_attention(queries, keys, values, bias.to(queries.dtype), dropout_p=rate, scale=1.0)
 
 
 class SelfAttention(nn.Module):
@@ -60,20 +60,29 @@ class SelfAttention(nn.Module):
         mixed = attend(queries, keys, values, bias, self.dropout)
         return self.output(mixed.transpose(1, 2).reshape(n_rows, length, -1))
 
-    def step(self, hidden: Tensor, cache: Tensor | None, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """New hidden states (R, D) of one more token in each of R rows, and the cache with that token.
+    def step(self, hidden: Tensor, cache: Tensor | None, rows: Tensor | None, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """New hidden states (R, D) of one more token in each of R rows, and the cache (t + 1, R, 2*H*d) with it.
+
+        Without gradients only.
 
         Args:
             hidden: (R, D), the token at position t of every row.
-            cache: keys and values of positions 0..t-1, (R, t, 2, H, d); None at t = 0.
+            cache: keys and values of positions 0..t-1, (t, rows before, 2*H*d); None at t = 0.
+            rows: (R,), the row of `cache` that each row continues; None at t = 0.
             bias: (1, H, 1, t + 1).
         """
-        queries, memory = self.projection(hidden).split((self.n_heads * self.d_kv, 2 * self.n_heads * self.d_kv), dim=-1)
-        memory = memory.view(len(hidden), 1, 2, self.n_heads, self.d_kv)
-        cache = memory if cache is None else torch.cat((cache, memory), dim=1)
-        keys, values = cache.permute(2, 0, 3, 1, 4).unbind(0)  # each (R, H, t + 1, d)
-        queries = queries.view(len(hidden), self.n_heads, 1, self.d_kv)
-        return self.output(attend(queries, keys, values, bias, self.dropout).flatten(1)), cache
+        inner = self.n_heads * self.d_kv
+        queries, memory = self.projection(hidden).split((inner, 2 * inner), dim=-1)
+        n_seen = 0 if cache is None else cache.shape[0]
+        # Positions first: each gather writes one contiguous block in place, half the traffic of gather and concatenate.
+        grown = memory.new_empty(n_seen + 1, *memory.shape)
+        for position in range(n_seen):
+            torch.index_select(cache[position], 0, rows, out=grown[position])
+        grown[n_seen] = memory
+        # (t+1, R, 2, H, d) -> keys and values, each (R, H, t+1, d)
+        keys, values = grown.view(n_seen + 1, -1, 2, self.n_heads, self.d_kv).permute(2, 1, 3, 0, 4).unbind(0)
+        mixed = attend(queries.view(-1, self.n_heads, 1, self.d_kv), keys, values, bias, self.dropout)
+        return self.output(mixed.flatten(1)), grown
 
 
 class CrossAttention(nn.Module):

@@ -1,4 +1,4 @@
-"""Which weight of transformers' `T5ForConditionalGeneration` is which of ours, and the same for the two configurations."""
+"""Which weight of transformers' `T5ForConditionalGeneration` is which of ours, and likewise for the configurations."""
 
 from typing import TYPE_CHECKING
 
@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from tigerlite.config import InputError
 
 if TYPE_CHECKING:
-    from tigerlite.recommenders.t5 import T5, T5Config
     from transformers import T5Config as HuggingFaceConfig
     from transformers import T5ForConditionalGeneration
+
+    from tigerlite.recommenders.t5 import T5, T5Config
 
 
 def huggingface_config(config: "T5Config", vocab_size: int) -> "HuggingFaceConfig":
@@ -41,7 +42,9 @@ def t5_arguments(config: "HuggingFaceConfig") -> dict[str, int | float]:
         InputError: if our network cannot compute it.
     """
     if config.feed_forward_proj != "relu":
-        raise InputError(f"feed_forward_proj={config.feed_forward_proj!r} cannot be imported; allowed: 'relu' (T5 version 1.0)")
+        raise InputError(
+            f"feed_forward_proj={config.feed_forward_proj!r} cannot be imported; allowed: 'relu' (T5 version 1.0)"
+        )
     if not config.tie_word_embeddings:
         raise InputError("tie_word_embeddings=False cannot be imported; allowed: True (T5 version 1.0)")
     return {
@@ -81,7 +84,9 @@ def _pairs(ours: "T5", theirs: "T5ForConditionalGeneration") -> list[tuple[Tenso
         (ours.encoder_bias.table, [theirs.encoder.block[0].layer[0].SelfAttention.relative_attention_bias]),
         (ours.decoder_bias.table, [theirs.decoder.block[0].layer[0].SelfAttention.relative_attention_bias]),
     ]
-    for block, other in [*zip(ours.encoder, theirs.encoder.block), *zip(ours.decoder, theirs.decoder.block)]:
+    encoders = zip(ours.encoder, theirs.encoder.block, strict=True)
+    decoders = list(zip(ours.decoder, theirs.decoder.block, strict=True))
+    for block, other in [*encoders, *decoders]:
         attention, feed_forward = other.layer[0], other.layer[-1]
         theirs_self = attention.SelfAttention
         modules += [
@@ -92,7 +97,7 @@ def _pairs(ours: "T5", theirs: "T5ForConditionalGeneration") -> list[tuple[Tenso
             (block.feed_forward.inner, [feed_forward.DenseReluDense.wi]),
             (block.feed_forward.output, [feed_forward.DenseReluDense.wo]),
         ]
-    for block, other in zip(ours.decoder, theirs.decoder.block, strict=True):
+    for block, other in decoders:
         cross = other.layer[1].EncDecAttention
         modules += [
             (block.cross_norm, [other.layer[1].layer_norm]),

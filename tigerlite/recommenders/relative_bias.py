@@ -1,4 +1,4 @@
-"""T5's learned bias on attention scores, a function of the distance between query and key (arXiv 1910.10683, section 2.1)."""
+"""T5's learned bias on attention scores by the distance between query and key (arXiv 1910.10683, section 2.1)."""
 
 import math
 

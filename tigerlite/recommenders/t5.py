@@ -1,8 +1,9 @@
 """A compact T5 encoder-decoder (arXiv 1910.10683), numerically equal to transformers' `T5ForConditionalGeneration`.
 
-ReLU feed-forward without gates, RMS normalisation, one relative bias table per stack, embeddings tied to the output head, whose
-inputs are scaled by d_model**-0.5. Written for short identifiers of few codes: logits of one level's codes alone, and decoding
-that computes cross-attention keys and values once per user and lays beams along the query axis.
+ReLU feed-forward without gates, RMS normalisation, one relative bias table per stack, embeddings tied to the output
+head, whose inputs are scaled by d_model**-0.5. Written for short identifiers of few codes: logits of one level's
+codes alone, and decoding that computes cross-attention keys and values once per user and lays beams along the query
+axis.
 
 The head always runs in float32, also under autocast: bfloat16 logits would tie, and log-softmax needs the digits.
 """
@@ -23,7 +24,8 @@ from tigerlite.recommenders.relative_bias import RelativeBias
 if TYPE_CHECKING:
     from transformers import T5ForConditionalGeneration
 
-# Hides padding. Not -inf: the row of an empty history would become NaN; not the dtype's minimum: it overflows in bfloat16.
+# Hides padding. Not -inf: the row of an empty history would become NaN; not the dtype's minimum: it overflows in
+# bfloat16.
 HIDDEN = -1e30
 
 
@@ -57,7 +59,12 @@ class T5Config:
         check(0 <= self.dropout < 1, "dropout", self.dropout, "0 <= dropout < 1")
         buckets, distance = self.relative_buckets, self.relative_max_distance
         check(buckets >= 4 and buckets % 2 == 0, "relative_buckets", buckets, "an even number >= 4")
-        check(distance > buckets // 2, "relative_max_distance", distance, f"more than relative_buckets / 2 = {buckets // 2}")
+        check(
+            distance > buckets // 2,
+            "relative_max_distance",
+            distance,
+            f"more than relative_buckets / 2 = {buckets // 2}",
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class DecoderState:
     memory_bias: Tensor
     """(B, 1, 1, S): 0, or a large negative number at padding."""
     caches: tuple[Tensor, ...] | None
-    """Per layer: keys and values (B * W, t, 2, H, d) of the t tokens decoded so far; None before the first."""
+    """Per layer: keys and values (t, B * W, 2*H*d) of the t tokens decoded so far; None before the first."""
 
 
 class FeedForward(nn.Module):
@@ -121,17 +128,15 @@ class DecoderBlock(nn.Module):
     def forward(self, hidden: Tensor, bias: Tensor, memory: tuple[Tensor, Tensor], memory_bias: Tensor) -> Tensor:
         """New hidden states (B, L, D); `bias` (1, H, L, L) is causal, `memory_bias` is (B, 1, 1, S)."""
         hidden = self.dropout.add(hidden, self.attention(self.attention_norm(hidden), bias))
-        return self._read_memory(hidden, memory, memory_bias)
+        return self.read_memory(hidden, memory, memory_bias)
 
-    def step(
-        self, hidden: Tensor, cache: Tensor | None, bias: Tensor, memory: tuple[Tensor, Tensor], memory_bias: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """New hidden states (B, W, D) of one more token per beam, and the cache with it, (B * W, t + 1, 2, H, d)."""
-        attended, cache = self.attention.step(self.attention_norm(hidden).flatten(0, 1), cache, bias)
-        hidden = self.dropout.add(hidden, attended.view(*hidden.shape[:2], -1))
-        return self._read_memory(hidden, memory, memory_bias), cache
+    def step(self, hidden: Tensor, cache: Tensor | None, rows: Tensor | None, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states (B, W, D) after self-attention of one more token per beam, and the cache with it."""
+        attended, cache = self.attention.step(self.attention_norm(hidden).flatten(0, 1), cache, rows, bias)
+        return self.dropout.add(hidden, attended.view(*hidden.shape[:2], -1)), cache
 
-    def _read_memory(self, hidden: Tensor, memory: tuple[Tensor, Tensor], memory_bias: Tensor) -> Tensor:
+    def read_memory(self, hidden: Tensor, memory: tuple[Tensor, Tensor], memory_bias: Tensor) -> Tensor:
+        """The rest of the block after self-attention: cross-attention and feed-forward, (B, L or W, D)."""
         hidden = self.dropout.add(hidden, self.cross_attention(self.cross_norm(hidden), memory, memory_bias))
         return self.dropout.add(hidden, self.feed_forward(self.feed_forward_norm(hidden)))
 
@@ -202,8 +207,8 @@ class T5(nn.Module):
     def level_logits(self, hidden: Tensor, starts: Sequence[int], sizes: Sequence[int]) -> Tensor:
         """Logits (B, L, K) of hidden states (B, L, D), at level l over that level's own codes alone; float32.
 
-        Levels smaller than the largest are filled with -inf, which neither a softmax nor a cross-entropy notices (label smoothing
-        does, and must not be used with it).
+        Levels smaller than the largest are filled with -inf, which neither a softmax nor a cross-entropy notices
+        (label smoothing does, and must not be used with it).
 
         Args:
             starts: token of code 0 of each of the L levels.
@@ -221,8 +226,9 @@ class T5(nn.Module):
         memories = tuple(block.cross_attention.memory(encoded) for block in self.decoder)
         return DecoderState(memories, _memory_bias(mask), None)
 
+    @torch.no_grad()
     def decode_step(self, tokens: Tensor, state: DecoderState, parents: Tensor | None) -> tuple[Tensor, DecoderState]:
-        """Hidden states (B, W, D) after one more token per beam, and the state with that token.
+        """Hidden states (B, W, D) after one more token per beam, and the state with that token; without gradients.
 
         Args:
             tokens: (B, W) int64; token 0 with W = 1 in the first step.
@@ -230,20 +236,24 @@ class T5(nn.Module):
             parents: (B, W) int64, the beam of the step before that each beam continues; None in the first step.
         """
         hidden = self.embedding(tokens)
-        caches = (None,) * len(self.decoder) if state.caches is None else _follow(state.caches, parents)
-        n_seen = 0 if state.caches is None else state.caches[0].shape[1]
+        caches, rows, n_seen = (None,) * len(self.decoder), None, 0
+        if state.caches is not None:
+            caches, n_seen = state.caches, state.caches[0].shape[0]
+            n_before = state.caches[0].shape[1] // len(tokens)
+            rows = (parents + n_before * torch.arange(len(tokens), device=tokens.device)[:, None]).flatten()
         bias = self.decoder_bias(1, n_seen + 1, first_query=n_seen)
         grown = []
         for block, cache, memory in zip(self.decoder, caches, state.memories, strict=True):
-            hidden, cache = block.step(hidden, cache, bias, memory, state.memory_bias)
+            hidden, cache = block.step(hidden, cache, rows, bias)
+            hidden = block.read_memory(hidden, memory, state.memory_bias)
             grown.append(cache)
         return self.decoder_norm(hidden), DecoderState(state.memories, state.memory_bias, tuple(grown))
 
     def to_huggingface(self) -> "T5ForConditionalGeneration":
         """The same network as a transformers model, weights copied; without an end token, padding 0."""
-        from tigerlite.recommenders.huggingface import export_weights, huggingface_config
-
         from transformers import T5ForConditionalGeneration
+
+        from tigerlite.recommenders.huggingface import export_weights, huggingface_config
 
         model = T5ForConditionalGeneration(huggingface_config(self.config, self.embedding.num_embeddings))
         export_weights(self, model)
@@ -276,10 +286,3 @@ def _bias(config: T5Config, bidirectional: bool) -> RelativeBias:
 def _memory_bias(mask: Tensor) -> Tensor:
     """(B, S) bool -> (B, 1, 1, S): 0 on real tokens, hidden at padding."""
     return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, HIDDEN)[:, None, None, :]
-
-
-def _follow(caches: Sequence[Tensor], parents: Tensor) -> tuple[Tensor, ...]:
-    """Each cache (B * W_before, ...) gathered to (B * W, ...) by the beam that each beam continues."""
-    n_before = caches[0].shape[0] // parents.shape[0]
-    rows = (parents + n_before * torch.arange(parents.shape[0], device=parents.device)[:, None]).flatten()
-    return tuple(cache.index_select(0, rows) for cache in caches)

@@ -1,11 +1,12 @@
-"""All legal code paths of a catalogue as a trie in three flat arrays, so that beams find their legal children by gathers.
+"""All code paths of a catalogue as a trie in flat arrays, so that beams find their legal children by gathers.
 
-Nodes are numbered breadth first and, within a depth, by code path: the root is 0, the children of a node are consecutive, and a
-smaller node of the same depth is a smaller path. So node v's children are first_child[v] .. first_child[v+1]-1 at every depth,
-and following `first_child` downwards from v and from v+1 bounds the leaves below v.
-Ten million items of four codes take about 0.2 GB; a dense child table would take a hundred times that.
+Nodes are numbered breadth first and, within a depth, by code path: the root is 0, the children of a node are
+consecutive, and a smaller node of the same depth is a smaller path. So node v's children are first_child[v] ..
+first_child[v+1]-1 at every depth, and following `first_child` downwards from v and from v+1 bounds the leaves below
+v. Ten million items of four codes take about 0.2 GB; a dense child table would take a hundred times that.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -43,7 +44,9 @@ class Trie(nn.Module):
         super().__init__()
         codes = codes.detach().cpu()
         if codes.ndim != 2 or codes.shape[0] < 2 or codes.shape[1] < 1:
-            raise InputError(f"codes of shape {tuple(codes.shape)} hold no items; allowed: (N + 1, L) with N >= 1 and L >= 1")
+            raise InputError(
+                f"codes of shape {tuple(codes.shape)} hold no items; allowed: (N + 1, L) with N >= 1 and L >= 1"
+            )
         if int(codes[1:].min()) < 0:
             raise InputError(f"codes contain {int(codes[1:].min())}; allowed: integers >= 0")
         order = _path_order(codes[1:].long())
@@ -61,13 +64,13 @@ class Trie(nn.Module):
         widths = first_child.diff().split([1, *depth_sizes[:-1]])
         self.max_children = tuple(int(width.max()) for width in widths)
         """Per depth: children of the node that has most."""
-        code_type = torch.int16 if max(self.n_codes) <= 2**15 else torch.int32
         node_codes = [paths[rows, level] for level, rows in enumerate(starts)]
         leaf_of_item = torch.full((n_items + 1,), n_items)
         leaf_of_item[order + 1] = torch.arange(n_items)
         self.register_buffer("first_child", first_child.int(), persistent=False)  # (n_inner + 1,)
         # The root has no code; its entry keeps node numbers and rows equal.
-        self.register_buffer("codes", torch.cat([torch.zeros(1).long(), *node_codes]).to(code_type), persistent=False)
+        # int32 and not int16, which would be enough: ddp broadcasts buffers, and gloo cannot send int16.
+        self.register_buffer("codes", torch.cat([torch.zeros(1).long(), *node_codes]).int(), persistent=False)
         self.register_buffer("items", (order + 1).int(), persistent=False)  # (N,) in path order
         self.register_buffer("leaf_of_item", leaf_of_item.int(), persistent=False)  # (N + 1,), row 0 is no leaf
 
@@ -85,7 +88,7 @@ class Trie(nn.Module):
         return self.items[leaves - self.n_inner].long()
 
     def exclusion(self, items: Tensor) -> Tensor:
-        """Sorted leaf positions (B, X) int64 of item ids (B, X), as `has_other_leaves` wants them; 0 and repeats are allowed.
+        """Sorted leaf positions (B, X) int64 of item ids (B, X), for `has_other_leaves`; 0 and repeats are allowed.
 
         Raises:
             InputError: if an id is not in 0..N.
@@ -134,8 +137,8 @@ def _refuse_shared_paths(paths: Tensor, order: Tensor) -> None:
     if len(shared):
         row = int(shared[0])
         raise InputError(
-            f"items {int(order[row]) + 1} and {int(order[row + 1]) + 1} share the codes {tuple(paths[row].tolist())} ({len(shared)} "
-            "such repeats); every item needs codes of its own: resolve collisions before building a trie"
+            f"items {int(order[row]) + 1} and {int(order[row + 1]) + 1} share the codes {tuple(paths[row].tolist())} "
+            f"({len(shared)} such repeats); every item needs codes of its own: resolve the collisions first"
         )
 
 
@@ -154,7 +157,7 @@ def _first_children(starts: list[Tensor]) -> Tensor:
     """(n_inner + 1,): the first child of each inner node, and one past the last node."""
     first_children = [torch.tensor([1])]
     n_nodes = 1
-    for rows, deeper in zip(starts[:-1], starts[1:], strict=True):
+    for rows, deeper in pairwise(starts):
         n_nodes += len(rows)
         first_children.append(n_nodes + torch.searchsorted(deeper, rows))
     n_nodes += len(starts[-1])

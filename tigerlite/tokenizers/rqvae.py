@@ -182,9 +182,9 @@ class RQVAE(LightningModule):
         config = self.config
         return IndexBatches(self.training_rows, config.batch_size, seed=config.seed, epoch=lambda: self.current_epoch)
 
-    def val_dataloader(self) -> IndexBatches | list[Tensor]:
+    def val_dataloader(self) -> IndexBatches:
         """Row numbers of the held-out items."""
-        return IndexBatches(self.heldout_rows, self.config.batch_size, seed=None) if len(self.heldout_rows) else []
+        return IndexBatches(self.heldout_rows, self.config.batch_size, seed=None)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW or Adagrad at a constant learning rate."""
@@ -195,8 +195,9 @@ class RQVAE(LightningModule):
 
     def on_fit_start(self) -> None:
         """Start the codebooks from k-means, unless a checkpoint has brought trained ones."""
-        steps_per_epoch = len(self.train_dataloader())
-        self.quantizer.revive_after = self.config.revive_after * steps_per_epoch
+        if not self.config.holdout:
+            self.trainer.limit_val_batches = 0
+        self.quantizer.revive_after = self.config.revive_after * len(self.train_dataloader())
         if self.config.kmeans_init and not self.initialised:
             self.quantizer.initialise(
                 self._without_dropout(self.items[self.training_rows], self.encoder), self.config.seed
