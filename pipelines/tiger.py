@@ -18,11 +18,18 @@ from tigerlite.stages.pipeline import PipelineConfig, train
 
 def main(config: PipelineConfig) -> None:
     """Run the chain and print what it found."""
-    logging.basicConfig(level=logging.INFO if is_rank_zero() else logging.ERROR, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(
+        level=logging.INFO if is_rank_zero() else logging.ERROR, format="%(message)s", stream=sys.stdout
+    )
     train(config)
     if is_rank_zero():
         print_run(config.out)
 
 
 if __name__ == "__main__":
-    run(main, PipelineConfig, program="pipelines/tiger.py", description="The whole pipeline for one generative recommender.")
+    run(
+        main,
+        PipelineConfig,
+        program="pipelines/tiger.py",
+        description="The whole pipeline for one generative recommender.",
+    )

@@ -69,7 +69,9 @@ def test_whatever_changes_the_result_changes_the_folder(tmp_path, change):
 
     def build(config, source, version, epochs):
         runs = Runs(tmp_path, FakeContext(FakeTrainer(epochs)))
-        runs.stage("fit", counting_stage(calls, version=version, trains=True), config, SimpleNamespace(fingerprint=source))
+        runs.stage(
+            "fit", counting_stage(calls, version=version, trains=True), config, SimpleNamespace(fingerprint=source)
+        )
         return runs.folders["fit"]
 
     base = {"config": Settings(), "source": "x", "version": 1, "epochs": 1}

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tigerlite.config import ConfigError, InputError, check, check_choice, fingerprint, from_dict, guard, parse, run, to_dict
+from tigerlite.config import (
+    ConfigError,
+    InputError,
+    check,
+    check_choice,
+    fingerprint,
+    from_dict,
+    guard,
+    parse,
+    run,
+    to_dict,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +110,9 @@ def test_from_dict_undoes_to_dict():
 
 
 def test_from_dict_refuses_an_unknown_key():
-    with pytest.raises(ConfigError, match=r"unknown key 'tokenize\.rqvae\.size'; did you mean 'tokenize\.rqvae\.sizes'"):
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'tokenize\.rqvae\.size'; did you mean 'tokenize\.rqvae\.sizes'"
+    ):
         from_dict(Pipeline, {"tokenize": {"rqvae": {"size": [1]}}})
 
 

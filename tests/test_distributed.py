@@ -40,7 +40,7 @@ def test_two_processes_sum_broadcast_and_gather_unequal_rows():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # The file runs itself as a script: pytest's import mode gives the module a name that a spawned process cannot import.
+    # The file runs itself: pytest's import mode gives the module a name that a spawned process cannot import.
     command = [sys.executable, __file__, str(port)]
     processes = [subprocess.Popen([*command, str(rank)], stdout=subprocess.PIPE) for rank in range(2)]
     answers = [json.loads(process.communicate(timeout=120)[0]) for process in processes]

@@ -39,11 +39,20 @@ def test_each_command_has_typed_help(monkeypatch, capsys, command):
     ("argv", "message"),
     [
         (["tokenise"], "unknown command 'tokenise'; did you mean 'tokenize'?"),
-        (["tokenize", "--tokenize.rqvae.betta=1"], "unknown key 'tokenize.rqvae.betta'; did you mean 'tokenize.rqvae.beta'?"),
-        (["finetune", "--finetune.tiger.epochs=0"], "finetune.tiger.epochs=0 is out of range; allowed: an integer >= 1"),
+        (
+            ["tokenize", "--tokenize.rqvae.betta=1"],
+            "unknown key 'tokenize.rqvae.betta'; did you mean 'tokenize.rqvae.beta'?",
+        ),
+        (
+            ["finetune", "--finetune.tiger.epochs=0"],
+            "finetune.tiger.epochs=0 is out of range; allowed: an integer >= 1",
+        ),
         (["finetune", "--trainer.max_epochs=-1"], "trainer.max_epochs=-1 is out of range"),
         (["prepare", "--prepare.reader=tabular"], "prepare.folder is not set"),
-        (["prepare", "--prepare.reader=tabular", "--prepare.folder=/nowhere"], "prepare.folder=/nowhere is not a folder"),
+        (
+            ["prepare", "--prepare.reader=tabular", "--prepare.folder=/nowhere"],
+            "prepare.folder=/nowhere is not a folder",
+        ),
         (["recommend"], "needs the folder of a finished run first"),
         (["recommend", "/nowhere", "--history=a"], "run.json does not exist"),
         (["recommend", "/nowhere"], "--history is empty"),
@@ -63,7 +72,11 @@ BAD_DATA = {
     "null user": ("user,item,time\n,a,1\n", {}, "user"),
     "bad time": ("user,item,time\nu,a,yesterday\n", {}, "time"),
     "missing column": ("user,thing,time\nu,a,1\n", {}, "item"),
-    "nothing left": ("user,item,time\nu,a,1\nu,b,2\nu,c,3\n", {"--prepare.filtering.min_user_interactions": "9"}, "min_user"),
+    "nothing left": (
+        "user,item,time\nu,a,1\nu,b,2\nu,c,3\n",
+        {"--prepare.filtering.min_user_interactions": "9"},
+        "min_user",
+    ),
 }
 
 

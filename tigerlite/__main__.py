@@ -36,7 +36,9 @@ def stage(name: str, argv: Sequence[str]) -> None:
 
     description = f"The pipeline up to the stage {name}; finished stages are loaded, not run again."
     config = replace(parse(PipelineConfig, argv, program=f"tigerlite {name}", description=description), until=name)
-    logging.basicConfig(level=logging.INFO if is_rank_zero() else logging.ERROR, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(
+        level=logging.INFO if is_rank_zero() else logging.ERROR, format="%(message)s", stream=sys.stdout
+    )
     train(config)
     if is_rank_zero():
         print_run(config.out)

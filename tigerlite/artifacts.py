@@ -1,9 +1,10 @@
 """Stage folders: built once, named by what produced them, never seen half-written, shared by processes and jobs.
 
-A stage's result lives in `<out>/<stage>-<fingerprint>`. It is written in `<folder>.part`; `DONE` (the checksums of its files) is
-written last and one rename publishes the folder, so a half-written one is never seen. What an interrupted training stage left
-in `.part` (its last checkpoint) is where the next run goes on. `<folder>.claim` says which job builds: a job that finds another one
-at work waits for it, and takes over when the owner is dead or silent for ten minutes.
+A stage's result lives in `<out>/<stage>-<fingerprint>`. It is written in `<folder>.part`; `DONE` (the checksums of
+its files) is written last and one rename publishes the folder, so a half-written one is never seen. What an
+interrupted training stage left in `.part` (its last checkpoint) is where the next run goes on. `<folder>.claim` says
+which job builds: a job that finds another one at work waits for it, and takes over when the owner is dead or silent
+for ten minutes.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """The name and dtype of every column that tigerlite writes; they exist once, here.
 
 Interactions (one row per event): `USER`, `ITEM` (strings, external ids), `ROW` (position in the input, breaks ties in
-time), and where the data have them `TIME` (whole seconds) and `RATING`. Items (one row per item): `ITEM` and any text columns.
-Ranks (one row per evaluated user): `USER`, `TARGET`, `RANK`.
+time), and where the data have them `TIME` (whole seconds) and `RATING`. Items (one row per item): `ITEM` and any text
+columns. Ranks (one row per evaluated user): `USER`, `TARGET`, `RANK`.
 """
 
 USER = "user"

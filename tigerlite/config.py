@@ -1,8 +1,8 @@
 """Configuration: frozen dataclasses, filled from layered YAML files and flags; a mistake is one line and exit code 2.
 
-A config class is a frozen, keyword-only dataclass whose fields carry a docstring (meaning, unit, source of the default).
-`parse` turns `--config=A.yaml --config=B.yaml --tokenize.rqvae.beta=0.5` into an instance (later wins), `from_dict` builds one
-from primitives (what checkpoints hold), `fingerprint` names a result by what produced it.
+A config class is a frozen, keyword-only dataclass whose fields carry a docstring (meaning, unit, source of the
+default). `parse` turns `--config=A.yaml --config=B.yaml --tokenize.rqvae.beta=0.5` into an instance (later wins),
+`from_dict` builds one from primitives (what checkpoints hold), `fingerprint` names a result by what produced it.
 """
 
 import dataclasses
@@ -175,7 +175,9 @@ def _fail(message: str, code: int) -> int:
 
 def _unknown_key(key: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"unknown key '{key}'" + (f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known[:12])}, ...")
+    return f"unknown key '{key}'" + (
+        f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known[:12])}, ..."
+    )
 
 
 def _config_files(argv: Sequence[str]) -> list[str]:

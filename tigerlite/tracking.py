@@ -97,7 +97,9 @@ def _start_wandb(out: Path, config: TrackingConfig, settings: Mapping[str, Any] 
     try:
         import wandb
     except ImportError:
-        raise InputError("tracking.wandb=True but wandb is not installed; run pip install wandb or drop the flag") from None
+        raise InputError(
+            "tracking.wandb=True but wandb is not installed; run pip install wandb or drop the flag"
+        ) from None
     out.mkdir(parents=True, exist_ok=True)
     return wandb.init(
         project=config.project,

@@ -1,11 +1,13 @@
 """Codebook health: hand-worked values, scipy as judge of the entropy, and a plot that shows what it says."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 from scipy.stats import entropy
 
+from tigerlite.config import InputError
 from tigerlite.evaluation.codes import codes_health, collision_rate, level_health, plot_codebook_usage
 
 
@@ -43,3 +45,9 @@ def test_the_plot_has_a_sorted_panel_per_level_with_its_perplexity():
     assert heights == [[3, 1, 0], [3, 1, 0, 0]]
     perplexity = level_health(codes[:, 0], 3).perplexity
     assert figure.axes[0].get_title() == f"level 1: perplexity {perplexity:.0f} of 3"
+
+
+def test_a_plot_without_matplotlib_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(InputError, match=r"plots need matplotlib: pip install 'tigerlite\[plots\]'"):
+        plot_codebook_usage(np.zeros((2, 1), dtype=int), (2,))

@@ -41,7 +41,9 @@ def successor_histories(n: int) -> tuple[torch.Tensor, torch.Tensor]:
     return walk[:, :3], walk[:, 3]
 
 
-@pytest.mark.parametrize("changes", [{}, {"eos": True, "head": "vocabulary", "scoring": "vocabulary"}, {"user_token": False}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"eos": True, "head": "vocabulary", "scoring": "vocabulary"}, {"user_token": False}]
+)
 def test_a_planted_successor_is_learned(changes):
     tiger = model(**changes).train()
     histories, targets = successor_histories(N_ITEMS)
@@ -130,7 +132,9 @@ def test_level_loss_equals_cross_entropy_over_the_levels_tokens_of_the_full_logi
     start = torch.cat([torch.zeros(4, 1, dtype=torch.int64), labels[:, :1]], dim=1)
     logits = tiger.t5(tokens, mask, start)
     slow = [
-        torch.nn.functional.cross_entropy(logits[:, level, offset : offset + size], labels[:, level] - offset, reduction="none")
+        torch.nn.functional.cross_entropy(
+            logits[:, level, offset : offset + size], labels[:, level] - offset, reduction="none"
+        )
         for level, (offset, size) in enumerate(zip(tiger.vocab.offsets, tiger.vocab.codebook_sizes, strict=True))
     ]
     torch.testing.assert_close(tiger.token_losses(histories, targets), torch.stack(slow, dim=1))

@@ -60,7 +60,11 @@ def test_until_stops_there(toy_settings, tmp_path):
     run = train(config_for(toy_settings, tmp_path, until="tokenize"))
     assert run.bank is not None
     assert run.model is None
-    assert {path.name.split("-")[0] for path in tmp_path.iterdir() if path.is_dir()} == {"prepare", "encode", "tokenize"}
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir() if path.is_dir()} == {
+        "prepare",
+        "encode",
+        "tokenize",
+    }
 
 
 def test_pretraining_hands_its_weights_to_finetuning(toy_settings, tmp_path):
@@ -76,7 +80,9 @@ def start(settings: dict, out: Path, *launcher: str) -> subprocess.Popen:
     file.write_text(yaml.safe_dump(settings))
     command = [*(launcher or (sys.executable,)), "pipelines/tiger.py", f"--config={file}", f"--out={out}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def test_killed_at_any_time_and_run_again_it_ends_with_the_same_metrics(toy_settings, tmp_path):
@@ -85,7 +91,9 @@ def test_killed_at_any_time_and_run_again_it_ends_with_the_same_metrics(toy_sett
     for stage in ("tokenize", "finetune"):
         process = start(toy_settings, out)
         deadline = time.monotonic() + 60
-        while process.poll() is None and not list(out.glob(f"{stage}-*.part/last.ckpt")) and time.monotonic() < deadline:
+        while (
+            process.poll() is None and not list(out.glob(f"{stage}-*.part/last.ckpt")) and time.monotonic() < deadline
+        ):
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate()

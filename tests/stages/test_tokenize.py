@@ -11,6 +11,7 @@ import torch
 
 from tigerlite.config import ConfigError, InputError
 from tigerlite.data.dataset import RecDataset
+from tigerlite.distributed import is_rank_zero, world_size
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.evaluation.codes import codes_health, collision_rate
 from tigerlite.stages import tokenize
@@ -18,14 +19,14 @@ from tigerlite.stages.tokenize import TokenizeConfig
 from tigerlite.stages.trainer import LAST, Context, TrainerConfig
 from tigerlite.tokenizers.collisions import nearest_free
 from tigerlite.tokenizers.imported import ImportedConfig
-from tigerlite.tokenizers.rqvae import RQVAEConfig
+from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
 
 N_ITEMS = 96
-RQVAE = {"hidden_sizes": (16,), "latent": 8, "codebook_sizes": (8, 8), "batch_size": 32, "epochs": 4}
+SMALL = {"hidden_sizes": (16,), "latent": 8, "codebook_sizes": (8, 8), "batch_size": 32, "epochs": 4}
 
 
 def config(**settings) -> TokenizeConfig:
-    rqvae = RQVAEConfig(**{**RQVAE, **settings.pop("rqvae", {})})
+    rqvae = RQVAEConfig(**{**SMALL, **settings.pop("rqvae", {})})
     return TokenizeConfig(rqvae=rqvae, **settings)
 
 
@@ -148,7 +149,7 @@ def test_nearest_free_moves_duplicates_in_the_space_of_the_latents(tmp_path):
 def test_train_items_only_leaves_items_of_the_split_out_of_training(tmp_path):
     # 86 of 96 items occur in training, too few for 88 codes; they would do with all items.
     sizes = {"codebook_sizes": (88,), "epochs": 1, "holdout": 0.0, "patience": 0}
-    with pytest.raises(InputError, match="86 items to train on are fewer than the 88 codes"):
+    with pytest.raises(InputError, match=r"86 items to train on are fewer than the 88 codes"):
         tokenize.run(config(rqvae=sizes, train_items_only=True), items(), dataset(), tmp_path, context())
     bank = tokenize.run(config(rqvae=sizes), items(), dataset(), tmp_path, context())
     assert bank.n_items == N_ITEMS
@@ -178,12 +179,12 @@ def test_imported_identifiers_need_no_embeddings(tmp_path):
     assert bank.primary[[1, 3, 4]].tolist() == [[0, 0], [1, 2], [0, 1]]
     health = json.loads((tmp_path / tokenize.HEALTH).read_text())
     assert (health["n_distinct"], health["n_duplicates"], health["collision_rate"]) == (3, 3, pytest.approx(3 / 6))
-    with pytest.raises(InputError, match="holds no RQ-VAE .* imported identifiers have no tokenizer"):
+    with pytest.raises(InputError, match=r"holds no RQ-VAE .* imported identifiers have no tokenizer"):
         tokenize.load_tokenizer(tmp_path)
 
 
 def test_imported_identifiers_take_the_nearest_free_code_where_embeddings_exist(tmp_path):
-    # Codes 0, 1, 2 of the second level lie at 0, 1, 10 above the first: item 2 (at 0.9) moves to 2 only because 1 is taken.
+    # Level 2 comes out at -.25, .75 and 0 for codes 0, 1, 2: item 2 (residual -.25) finds 0 taken and 2 next.
     matrix = np.array([[0.0], [0.0], [30.0], [1.0], [0.0], [30.0]], dtype=np.float32)
     settings = config(method="imported", collisions="nearest_free", imported=ImportedConfig(codebook_sizes=(2, 5)))
     assert settings.needs_embeddings
@@ -193,18 +194,14 @@ def test_imported_identifiers_take_the_nearest_free_code_where_embeddings_exist(
     assert len(bank.primary[1:].unique(dim=0)) == 6
 
 
-def test_two_seeds_of_random_free_differ(tmp_path):
+def test_with_seed_reaches_every_seed(tmp_path):
+    assert config().with_seed(7).rqvae.seed == 7
     wide = ImportedConfig(codebook_sizes=(2, 1000))
     settings = config(method="imported", collisions="random_free", imported=wide)
     first, again, other = (
         tokenize.run(settings.with_seed(seed), None, imported_dataset(), tmp_path).fingerprint for seed in (1, 1, 2)
     )
     assert first == again != other
-
-
-def test_with_seed_reaches_every_seed():
-    seeded = config().with_seed(7)
-    assert (seeded.seed, seeded.rqvae.seed) == (7, 7)
 
 
 @pytest.mark.parametrize(("name", "n_items", "n_duplicates"), [("yelp", 20033, 832), ("instruments", 9922, 25)])
@@ -233,10 +230,22 @@ def test_inputs_that_do_not_fit_are_refused_in_one_line(tmp_path, settings, embe
         tokenize.run(config(**settings), embeddings, dataset(), tmp_path, context())
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_precisions_that_round_the_codebooks_are_refused(tmp_path, precision):
+    with pytest.raises(InputError, match=f"trainer.precision={precision} cannot train the RQ-VAE"):
+        tokenize.run(config(), items(), dataset(), tmp_path, context(precision=precision))
+
+
+def test_mixed_precision_trains_float32_codebooks(tmp_path):
+    tokenize.run(config(rqvae={"epochs": 1}), items(), dataset(), tmp_path, context(precision="bf16-mixed"))
+    state = tokenize.load_tokenizer(tmp_path).state_dict()
+    assert state["quantizer.codebooks.0.vectors"].dtype == torch.float32
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "rqvea"}, "method='rqvea' is unknown; allowed: rqvae, imported; did you mean 'rqvae'?"),
+        ({"method": "rqvea"}, r"method='rqvea' is unknown; allowed: rqvae, imported; did you mean 'rqvae'\?"),
         ({"collisions": "none"}, "collisions='none' is unknown; allowed: rank_digit, nearest_free, random_free"),
         ({"max_digits": 0}, "max_digits=0 is out of range; allowed: an integer >= 1"),
         ({"n_user_tokens": -1}, "n_user_tokens=-1 is out of range"),
@@ -250,19 +259,41 @@ def test_settings_out_of_range_are_refused(settings, message):
 
 def test_two_processes_train_like_one(tmp_path):
     # k-means, moving averages and gradients see all items, so the two runs differ by rounding only.
-    subprocess.run([sys.executable, __file__, str(tmp_path / "two")], check=True, timeout=240, capture_output=True)
-    tokenize.run(_shared_config(), items(), dataset(), tmp_path / "one", context())
+    command = [sys.executable, __file__, str(tmp_path / "two")]
+    done = subprocess.run(command, check=True, timeout=240, capture_output=True, text=True)
+    codes_of_two = json.loads((tmp_path / "two" / "training_codes.json").read_text())
+    assert "processes: 2" in done.stdout
+    codes_of_one = _train_shared(tmp_path / "one", context())
     one, two = (tokenize.load_tokenizer(tmp_path / name) for name in ("one", "two"))
     for level, codebook in enumerate(one.quantizer.codebooks):
         torch.testing.assert_close(two.quantizer.codebooks[level].vectors, codebook.vectors, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(two.encoder[1].weight, one.encoder[1].weight, atol=1e-3, rtol=1e-3)
+    # What the health callback sees is gathered from both processes; rounding may flip a code here and there.
+    assert (np.array(codes_of_two) == np.array(codes_of_one)).mean() > 0.95
     assert tokenize.load(tmp_path / "two").n_items == N_ITEMS
 
 
-def _shared_config() -> TokenizeConfig:
-    return config(rqvae={"holdout": 0.0, "patience": 0, "batch_size": 48, "epochs": 3})
+def _train_shared(folder: Path, trainer_context: Context) -> list:
+    """Train on all items; the codes that the module reports at the end of every epoch."""
+    reported = []
+    training_codes = RQVAE.training_codes
+
+    def recording(self: RQVAE) -> torch.Tensor:
+        reported.append(training_codes(self))
+        return reported[-1]
+
+    RQVAE.training_codes = recording
+    try:
+        rqvae = {"holdout": 0.0, "patience": 0, "batch_size": 48, "epochs": 3}
+        tokenize.run(config(rqvae=rqvae), items(), dataset(), folder, trainer_context)
+    finally:
+        RQVAE.training_codes = training_codes
+    return [codes.tolist() for codes in reported]
 
 
 if __name__ == "__main__":
     # Lightning's ddp starts this file again for the second process.
-    tokenize.run(_shared_config(), items(), dataset(), Path(sys.argv[1]), context(devices=2, strategy="ddp"))
+    codes = _train_shared(Path(sys.argv[1]), context(devices=2, strategy="ddp"))
+    if is_rank_zero():
+        (Path(sys.argv[1]) / "training_codes.json").write_text(json.dumps(codes))
+        print(f"processes: {world_size()}")

@@ -26,10 +26,10 @@ def test_a_file_wins_over_the_data_set(tmp_path):
 
 
 def test_what_cannot_be_imported_is_named():
-    with pytest.raises(InputError, match="data set brings no identifiers; set tokenize.imported.file"):
+    with pytest.raises(InputError, match=r"data set brings no identifiers; set tokenize.imported.file"):
         import_codes(ImportedConfig(), None, ["x"])
     for sizes in ((4, 5), (4, 6, 2)):
         with pytest.raises(InputError, match=r"does not hold the identifiers, which need at least \[4, 6\]"):
             import_codes(ImportedConfig(codebook_sizes=sizes), IDENTIFIERS, ["x", "y"])
-    with pytest.raises(ConfigError, match="codebook_sizes=.* is out of range; allowed: integers >= 1"):
+    with pytest.raises(ConfigError, match=r"codebook_sizes=.* is out of range; allowed: integers >= 1"):
         ImportedConfig(codebook_sizes=(0,))

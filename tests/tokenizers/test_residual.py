@@ -113,7 +113,7 @@ def test_initialise_puts_every_level_on_the_centroids_of_what_reaches_it():
 
 def test_initialise_refuses_fewer_items_than_codes():
     quantizer, latents = quantizer_and_latents()
-    with pytest.raises(InputError, match="7 items cannot fill 8 codes; set tokenize.rqvae.codebook_sizes"):
+    with pytest.raises(InputError, match=r"7 items cannot fill 8 codes; set tokenize.rqvae.codebook_sizes"):
         quantizer.initialise(latents[:7], seed=0)
 
 

@@ -95,6 +95,15 @@ def test_training_halves_the_held_out_error_of_clustered_items(codebook, tmp_pat
     assert metrics["tokenize/validation/reconstruction"] < heldout.var(dim=0).mean() / 2
 
 
+def test_adagrad_is_the_papers_and_trains(tmp_path):
+    model = build(clustered(), optimizer="adagrad", lr=0.05, weight_decay=0.5)
+    optimizer = model.configure_optimizers()
+    assert isinstance(optimizer, torch.optim.Adagrad)
+    assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.05, 0.5)
+    first = train(model, 1, tmp_path)["tokenize/train/reconstruction"].clone()
+    assert train(model, 4, tmp_path)["tokenize/train/reconstruction"] < first
+
+
 def test_held_out_items_are_not_trained_on_and_follow_the_seed():
     models = [build(clustered(), seed=seed, holdout=0.1) for seed in (1, 1, 2)]
     first, again, other = (model.heldout_rows.sort().values.tolist() for model in models)
@@ -179,7 +188,7 @@ def test_codebooks_start_from_kmeans_unless_that_is_switched_off(tmp_path):
         ({"decay": 1.0}, r"decay=1.0 is out of range; allowed: a number in \[0, 1\)"),
         ({"dropout": 1.0}, "dropout=1.0 is out of range"),
         ({"holdout": 1.0}, "holdout=1.0 is out of range"),
-        ({"codebook": "emma"}, "codebook='emma' is unknown; allowed: ema, gradient; did you mean 'ema'?"),
+        ({"codebook": "emma"}, r"codebook='emma' is unknown; allowed: ema, gradient; did you mean 'ema'\?"),
         ({"optimizer": "sgd"}, "optimizer='sgd' is unknown; allowed: adamw, adagrad"),
         ({"holdout": 0.0}, "patience=20 needs held-out items; set holdout above 0, or patience=0"),
     ],
@@ -191,12 +200,12 @@ def test_values_out_of_range_are_refused(settings, message):
 
 def test_items_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(
-        InputError, match="228 items to train on are fewer than the 256 codes of a level; set tokenize.rqvae"
+        InputError, match=r"228 items to train on are fewer than the 256 codes of a level; set tokenize.rqvae"
     ):
         build(clustered(), codebook_sizes=(256, 8))
-    with pytest.raises(InputError, match="tokenize.rqvae.whiten=13, but the embeddings .* span only 12 directions"):
+    with pytest.raises(InputError, match=r"tokenize.rqvae.whiten=13, but the embeddings .* span only 12 directions"):
         build(clustered(), whiten=13)
     with pytest.raises(InputError, match=r"embeddings have shape \(3, 5\); this tokenizer takes \(N, 12\)"):
         build(clustered()).encode(torch.zeros(3, 5))
-    with pytest.raises(InputError, match="holds no RQ-VAE"):
+    with pytest.raises(InputError, match=r"holds no RQ-VAE"):
         RQVAE.load(tmp_path)

@@ -1,10 +1,9 @@
 """Watches the codebooks of a tokenizer in training and says what to do when a level is hardly used."""
 
 import logging
-from typing import Any, Protocol
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from tigerlite.evaluation.codes import LevelHealth, codes_health, collision_rate
 
@@ -14,19 +13,10 @@ LOW_SHARE = 0.2
 log = logging.getLogger(__name__)
 
 
-class HasTrainingCodes(Protocol):
-    """What the callback asks of the module."""
-
-    def training_codes(self) -> Tensor:
-        """Codes (n, L) of the training items in the epoch that ends, equal on all processes."""
-
-    @property
-    def codebook_sizes(self) -> tuple[int, ...]:
-        """Codes per level."""
-
-
 class CodebookHealth(Callback):
     """Logs usage, perplexity, dead codes and collision rate after every epoch; warns once per level.
+
+    The module offers `training_codes()`, codes (n, L) of the epoch that ends, equal on all processes, and `codebook_sizes`.
 
     Args:
         patience: epochs without warnings; while the encoder still moves fast, moving averages lag behind it and revival

@@ -34,5 +34,7 @@ class PlainProgress(Callback):
         rate = (trainer.global_step - self._first_step) / seconds
         remaining = seconds / (epoch - self._first_epoch) * (n_epochs - epoch)
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        shown = "  ".join(f"{name.removeprefix(self._stage + '/')} {value:.4g}" for name, value in sorted(values.items()))
+        shown = "  ".join(
+            f"{name.removeprefix(self._stage + '/')} {value:.4g}" for name, value in sorted(values.items())
+        )
         log.info("%s epoch %d/%d  %s  %.1f steps/s  ETA %ds", self._stage, epoch, n_epochs, shown, rate, remaining)

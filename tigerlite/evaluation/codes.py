@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tigerlite.config import InputError
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -58,12 +60,12 @@ def plot_codebook_usage(codes: np.ndarray, codebook_sizes: Sequence[int]) -> "Fi
         codebook_sizes: codes per level, L numbers.
 
     Raises:
-        ModuleNotFoundError: without matplotlib (`pip install 'tigerlite[plots]'`).
+        InputError: without matplotlib.
     """
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("plots need matplotlib: pip install 'tigerlite[plots]'") from None
+        raise InputError("plots need matplotlib: pip install 'tigerlite[plots]'") from None
 
     levels = codes_health(codes, codebook_sizes)
     figure = Figure(figsize=(3.2 * len(levels), 2.8), layout="constrained")

@@ -1,8 +1,8 @@
 """Full-ranking, item-level metrics with one target per user: Recall@k, NDCG@k, MRR and their standard errors.
 
-A rank is 1-based; 0 means that the target is not in the list. With one target, Recall@k = 1[rank <= k] (the hit rate) and
-NDCG@k = 1[rank <= k] / log2(rank + 1), as in MTGRec (arXiv 2504.04400) and TIGER (arXiv 2305.05065). A target counts as found only if
-the *item* is returned: two items never share a hit because their codes collide.
+A rank is 1-based; 0 means that the target is not in the list. With one target, Recall@k = 1[rank <= k] (the hit rate)
+and NDCG@k = 1[rank <= k] / log2(rank + 1), as in MTGRec (arXiv 2504.04400) and TIGER (arXiv 2305.05065). A target
+counts as found only if the *item* is returned: two items never share a hit because their codes collide.
 """
 
 import math

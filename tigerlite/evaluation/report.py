@@ -55,7 +55,8 @@ def codebook_table(health: Mapping[str, Any]) -> "Table":
     """Codes in use, perplexity and dead codes per level; the collision rate before resolution in the title."""
     title = (
         f"Identifiers: {health['n_distinct']:,} distinct of {health['n_items']:,} "
-        f"(collision rate {health['collision_rate']:.2%}), {health['n_duplicates']:,} duplicates resolved by {health['collisions']}"
+        f"(collision rate {health['collision_rate']:.2%}), {health['n_duplicates']:,} duplicates resolved "
+        f"by {health['collisions']}"
     )
     table = _table(title, "level", "codes", "used", "perplexity", "dead")
     for number, level in enumerate(health["levels"], start=1):
@@ -82,7 +83,9 @@ def example_lines(examples: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for example in examples:
         lines += [f"User {example['user']}", f"  history (latest last): {' | '.join(example['history'])}"]
-        lines += [f"  {place}. {title}  ({score:.2f})" for place, (title, score) in enumerate(example["recommended"], 1)]
+        lines += [
+            f"  {place}. {title}  ({score:.2f})" for place, (title, score) in enumerate(example["recommended"], 1)
+        ]
         found = example["held_out"] in [title for title, _ in example["recommended"]]
         lines += [f"  held out: {example['held_out']}{'  (recommended)' if found else ''}", ""]
     return lines

@@ -1,7 +1,8 @@
 """The one cross-entropy of generative training: per token, computed once; methods differ in how they weigh it.
 
-For a target item with codes c_1..c_L, token l costs -log p(c_l | history, c_<l) (arXiv 2305.05065). Weightings (arXiv 2601.17787 and others)
-are a tensor (B, L) on it whose mean over the stated population is 1, so that losses stay on the scale of plain cross-entropy.
+For a target item with codes c_1..c_L, token l costs -log p(c_l | history, c_<l) (arXiv 2305.05065). Weightings (arXiv
+2601.17787 and others) are a tensor (B, L) on it whose mean over the stated population is 1, so that losses stay on
+the scale of plain cross-entropy.
 """
 
 from collections.abc import Sequence

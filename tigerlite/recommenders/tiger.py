@@ -1,9 +1,10 @@
 """TIGER: a T5 that reads the codes of the history and writes the codes of the next item (arXiv 2305.05065).
 
-Encoder input: [user token] + L tokens per history item, oldest first [+ EOS]. Decoder: start token (pad), then the target's codes by teacher
-forcing. Departures from the papers, each a switch: the user token is one constant token, as in the released MTGRec (2504.04400), because hashed
-user ids cannot serve new users; labels end after the last code (`eos=False`), since the number of codes is fixed; the softmax of a level covers that
-level's codes (`head="level"`), the only tokens that can follow. `eos=True, head="vocabulary"` gives the papers' objective.
+Encoder input: [user token] + L tokens per history item, oldest first [+ EOS]. Decoder: start token (pad), then the
+target's codes by teacher forcing. Departures from the papers, each a switch: the user token is one constant token, as
+in the released MTGRec (2504.04400), because hashed user ids cannot serve new users; labels end after the last code
+(`eos=False`), since the number of codes is fixed; the softmax of a level covers that level's codes (`head="level"`),
+the only tokens that can follow. `eos=True, head="vocabulary"` gives the papers' objective.
 """
 
 import hashlib
@@ -131,7 +132,15 @@ class TIGER(LightningModule, Recommender):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean cross-entropy over samples and tokens."""
         loss = weighted_mean(self.token_losses(batch.histories, batch.targets))
-        self.log(f"{self.stage}/train/loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.targets), sync_dist=True)
+        self.log(
+            f"{self.stage}/train/loss",
+            loss.detach(),
+            on_step=False,
+            on_epoch=True,
+            prog_bar=True,
+            batch_size=len(batch.targets),
+            sync_dist=True,
+        )
         return loss
 
     def on_validation_epoch_start(self) -> None:

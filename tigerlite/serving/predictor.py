@@ -83,7 +83,9 @@ class Predictor:
             unknown.append([item for item in ids if item not in self._items])
             if not known[-1]:
                 shown = ", ".join(ids[:5]) or "it is empty"
-                raise InputError(f"history {number} has no item of the catalogue ({shown}); give at least one known item id")
+                raise InputError(
+                    f"history {number} has no item of the catalogue ({shown}); give at least one known item id"
+                )
         if not known:
             return []
         batch = torch.zeros(len(known), max(map(len, known)), dtype=torch.int64)

@@ -11,7 +11,6 @@ others.
 import logging
 import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,6 @@ from pathlib import Path
 
 import lightning
 import numpy as np
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor
@@ -33,7 +31,7 @@ from tigerlite.encoders.embeddings import ItemEmbeddings, read_matrix
 from tigerlite.encoders.module import EmbeddingEncoder
 from tigerlite.encoders.text import TextEncoderConfig
 from tigerlite.encoders.token_batches import TokenBatch, pad_rows, rows_by_length
-from tigerlite.stages.trainer import Context
+from tigerlite.stages.trainer import Context, building, running
 
 VERSION = 1
 TRAINS = False
@@ -192,10 +190,9 @@ def _shard(config: TextEncoderConfig, texts: Sequence[str], folder: Path, start:
 def _predict(encoder: EmbeddingEncoder, batches: _ShardBatches, writer: _ShardWriter, context: Context) -> None:
     """Run the Trainer over all batches in this process alone; Ctrl-C arrives as KeyboardInterrupt."""
     on_terminal = context.trainer.progress and sys.stdout.isatty()
-    handler = signal.getsignal(signal.SIGINT)
-    try:
+    with building(context.trainer):
         trainer = lightning.Trainer(
-            accelerator=context.trainer.accelerator,
+            accelerator=context.trainer.resolved("accelerator"),
             devices=1,
             num_nodes=1,
             # named, because what torchrun sets in the environment would select one that expects all ranks
@@ -206,12 +203,5 @@ def _predict(encoder: EmbeddingEncoder, batches: _ShardBatches, writer: _ShardWr
             enable_model_summary=False,
             enable_progress_bar=on_terminal,
         )
-    except (MisconfigurationException, ImportError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"trainer.accelerator={context.trainer.accelerator!r} cannot be used here: {reason}") from None
-    try:
+    with running():
         trainer.predict(encoder, dataloaders=batches, return_predictions=False)
-    except SystemExit:
-        # Lightning answers Ctrl-C by ignoring further ones and exiting with code 1, which would hide the cause
-        signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from None

@@ -103,7 +103,9 @@ def run(
     write_json(out / EXAMPLES, _examples(model, dataset, rows, config))
     write_json(out / METRICS, {"metrics": metrics, "settings": settings})
     if context and context.tracker:
-        context.tracker.log("evaluate", {f"{m}/{name}": v for m, values in metrics.items() for name, v in values.items()})
+        context.tracker.log(
+            "evaluate", {f"{m}/{name}": v for m, values in metrics.items() for name, v in values.items()}
+        )
     return load(out)
 
 
@@ -150,7 +152,9 @@ def _write_ranks(file: Path, dataset: RecDataset, rows: np.ndarray, ranks: dict[
     frame.write_parquet(file)
 
 
-def _examples(model: Recommender, dataset: RecDataset, rows: np.ndarray, config: EvaluateConfig) -> list[dict[str, Any]]:
+def _examples(
+    model: Recommender, dataset: RecDataset, rows: np.ndarray, config: EvaluateConfig
+) -> list[dict[str, Any]]:
     if not config.n_examples:
         return []
     chosen = rows[np.linspace(0, len(rows) - 1, min(config.n_examples, len(rows))).astype(int)]

@@ -2,8 +2,8 @@
 
     interactions, text -> prepare -> encode -> tokenize -> [pretrain] -> finetune -> evaluate
 
-Every stage is cached in `<out>/<stage>-<fingerprint>` (artifacts.py); `<out>/run.json` names the folders of the last finished call, which is
-what `Predictor.load` and `tigerlite recommend` read.
+Every stage is cached in `<out>/<stage>-<fingerprint>` (artifacts.py); `<out>/run.json` names the folders of the last
+finished call, which is what `Predictor.load` and `tigerlite recommend` read.
 """
 
 from dataclasses import dataclass, field, replace

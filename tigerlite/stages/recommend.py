@@ -63,7 +63,9 @@ def run(
         InputError: if bank and dataset have different catalogues.
     """
     if bank.n_items != dataset.n_items:
-        raise InputError(f"the bank has {bank.n_items} items but the data set {dataset.n_items}; tokenize this data set")
+        raise InputError(
+            f"the bank has {bank.n_items} items but the data set {dataset.n_items}; tokenize this data set"
+        )
     context = context or Context()
     settings = config.tiger
     stage = context.stage or "finetune"

@@ -34,6 +34,7 @@ from tigerlite.tokenizers.vocabulary import SemanticVocab
 VERSION = 1
 TRAINS = True
 HEALTH = "codebook_health.json"
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +162,13 @@ def _train_rqvae(
 ) -> _Coded | None:
     context = context or Context()
     settings = config.rqvae
+    precision = context.trainer.resolved("precision")
+    if precision not in PRECISIONS:
+        # An average that moves by 1 % a step stands still in bf16.
+        raise InputError(
+            f"trainer.precision={precision} cannot train the RQ-VAE, whose codebooks are kept in float32; "
+            f"allowed: {', '.join(PRECISIONS)}"
+        )
     torch.manual_seed(settings.seed)
     model = RQVAE(settings, matrix.shape[1])
     model.attach(torch.from_numpy(matrix), _training_rows(dataset) if config.train_items_only else None)

@@ -1,15 +1,17 @@
 """How a Lightning Trainer is built: the one place where hardware, progress display, logging and resuming are decided."""
 
+import contextlib
 import logging
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger
@@ -59,7 +61,9 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         check(self.devices >= 1, "devices", self.devices, "an integer >= 1")
         check(self.num_nodes >= 1, "num_nodes", self.num_nodes, "an integer >= 1")
-        check(self.max_epochs is None or self.max_epochs >= 1, "max_epochs", self.max_epochs, "an integer >= 1, or null")
+        check(
+            self.max_epochs is None or self.max_epochs >= 1, "max_epochs", self.max_epochs, "an integer >= 1, or null"
+        )
         check_choice("precision", self.precision, PRECISIONS)
 
     def result_fields(self) -> dict[str, Any]:
@@ -75,7 +79,9 @@ class TrainerConfig:
         if not isinstance(default, int):
             return value
         if not value.isdigit():
-            raise InputError(f"LT_{name.upper()}={value!r} is not a number; give the launcher --{name.replace('_', '-')}=N")
+            raise InputError(
+                f"LT_{name.upper()}={value!r} is not a number; give the launcher --{name.replace('_', '-')}=N"
+            )
         return int(value)
 
     def epochs(self, planned: int) -> int:
@@ -122,24 +128,25 @@ def build_trainer(
         enable_version_counter=False,
     )
     show = config.progress and sys.stdout.isatty()
-    return Trainer(
-        accelerator=config.resolved("accelerator"),
-        devices=config.resolved("devices"),
-        strategy=config.resolved("strategy"),
-        num_nodes=config.resolved("num_nodes"),
-        precision=config.resolved("precision"),
-        max_epochs=epochs,
-        callbacks=[*callbacks, checkpoint, RichProgressBar(leave=True) if show else PlainProgress(stage)],
-        logger=_StageLogger(stage, context.tracker) if context.tracker else False,
-        gradient_clip_val=clip or None,
-        num_sanity_val_steps=0,
-        check_val_every_n_epoch=validate_every,
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-        enable_progress_bar=show,
-        log_every_n_steps=1,
-        default_root_dir=folder,
-    )
+    with building(config):
+        return Trainer(
+            accelerator=config.resolved("accelerator"),
+            devices=config.resolved("devices"),
+            strategy=config.resolved("strategy"),
+            num_nodes=config.resolved("num_nodes"),
+            precision=config.resolved("precision"),
+            max_epochs=epochs,
+            callbacks=[*callbacks, checkpoint, RichProgressBar(leave=True) if show else PlainProgress(stage)],
+            logger=_StageLogger(stage, context.tracker) if context.tracker else False,
+            gradient_clip_val=clip or None,
+            num_sanity_val_steps=0,
+            check_val_every_n_epoch=validate_every,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            enable_progress_bar=show,
+            log_every_n_steps=1,
+            default_root_dir=folder,
+        )
 
 
 def fit(
@@ -147,12 +154,31 @@ def fit(
 ) -> None:
     """Train; a run that was interrupted is continued from the `last.ckpt` it left in `folder`."""
     last = folder / LAST
+    with running():
+        trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+
+
+@contextlib.contextmanager
+def building(config: TrainerConfig) -> Iterator[None]:
+    """Turn Lightning's complaints about hardware that is not there into one line."""
+    try:
+        yield
+    except (MisconfigurationException, ImportError, ValueError) as error:
+        asked = ", ".join(
+            f"{name}={config.resolved(name)}" for name in ("accelerator", "devices", "strategy", "precision")
+        )
+        raise InputError(f"trainer settings ({asked}) cannot be used here: {str(error).splitlines()[0]}") from None
+
+
+@contextlib.contextmanager
+def running() -> Iterator[None]:
+    """Run a Trainer without advice that does not apply; Ctrl-C arrives as KeyboardInterrupt."""
     handler = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         for message in IRRELEVANT:
             warnings.filterwarnings("ignore", message)
         try:
-            trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+            yield
         except SystemExit:
             # Lightning answers Ctrl-C by ignoring further ones and exiting with code 1, which would hide the cause.
             signal.signal(signal.SIGINT, handler)

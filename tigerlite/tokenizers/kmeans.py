@@ -4,6 +4,8 @@ k-means++ seeding and one restart, as in MTGRec (arXiv 2504.04400); the seeding 
 faiss fills an empty cluster by splitting a large one. Same seed, data and number of threads: same centroids.
 """
 
+import logging
+
 import numpy as np
 
 from tigerlite.config import InputError
@@ -24,6 +26,7 @@ def kmeans(
     Raises:
         InputError: if there are fewer points than clusters.
     """
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports which build it loads
     import faiss
 
     points = np.ascontiguousarray(points, dtype=np.float32)

@@ -1,8 +1,9 @@
 """Item-kNN: items that share training users with the items of a history.
 
-Linden et al. 2003, "Amazon.com recommendations: item-to-item collaborative filtering". The similarity of items i and j is their
-co-occurrence |U_i and U_j| (users who have both in training), or the cosine |U_i and U_j| / sqrt(|U_i| |U_j|). The score of item j
-is the sum of its similarities to the last `window` items of the history, each step back weighted by `decay`.
+Linden et al. 2003, "Amazon.com recommendations: item-to-item collaborative filtering". The similarity of items i and
+j is their co-occurrence |U_i and U_j| (users who have both in training), or the cosine |U_i and U_j| / sqrt(|U_i|
+|U_j|). The score of item j is the sum of its similarities to the last `window` items of the history, each step back
+weighted by `decay`.
 """
 
 from dataclasses import dataclass

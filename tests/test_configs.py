@@ -1,0 +1,51 @@
+"""Every YAML in configs/ is what the program accepts, alone and layered, and every sweep key exists."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tigerlite.config import known_keys, parse
+from tigerlite.stages.pipeline import PipelineConfig
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+RUNS = [file for file in sorted(CONFIGS.rglob("*.yaml")) if file.parent.name not in ("sweeps", "studies")]
+SWEEPS = sorted((CONFIGS / "sweeps").glob("*.yaml"))
+
+
+def name(file: Path) -> str:
+    return str(file.relative_to(CONFIGS))
+
+
+@pytest.mark.parametrize("file", RUNS, ids=name)
+def test_a_config_parses_alone(file):
+    parse(PipelineConfig, [f"--config={file}"], program="test")
+
+
+@pytest.mark.parametrize("method", sorted((CONFIGS / "models").glob("*.yaml")), ids=name)
+def test_a_method_layers_over_every_data_set_and_under_the_small_preset(method):
+    for dataset in (CONFIGS / "datasets").glob("*.yaml"):
+        files = [dataset, method, CONFIGS / "hardware" / "cpu_small.yaml"]
+        config = parse(PipelineConfig, [f"--config={file}" for file in files], program="test")
+        assert config.finetune.tiger.t5.d_model == 64
+
+
+@pytest.mark.parametrize("file", RUNS, ids=name)
+def test_every_line_that_sets_a_value_differs_from_the_default(file):
+    """A YAML holds only what it changes; the reader names itself even where it is the default."""
+    default = parse(PipelineConfig, [], program="test")
+    changed = parse(PipelineConfig, [f"--config={file}"], program="test")
+    assert changed != default or "demo" in file.name
+
+
+@pytest.mark.parametrize("file", SWEEPS, ids=name)
+def test_a_sweep_is_what_wandb_accepts_and_its_keys_exist(file):
+    sweep = yaml.safe_load(file.read_text())
+    assert {"program", "method", "metric", "parameters", "command"} <= set(sweep)
+    assert sweep["method"] in ("grid", "random", "bayes")
+    assert set(sweep["metric"]) == {"name", "goal"}
+    assert (CONFIGS.parent / sweep["program"]).exists()
+    assert set(sweep["parameters"]) <= set(known_keys(PipelineConfig))
+    trial = [f"--{key}={choice['values'][0]}" for key, choice in sweep["parameters"].items()]
+    given = [part for part in sweep["command"] if part.startswith("--")]
+    parse(PipelineConfig, [part.replace("=configs/", f"={CONFIGS}/") for part in given] + trial, program="test")
