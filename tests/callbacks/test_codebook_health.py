@@ -55,7 +55,7 @@ def test_a_level_hardly_used_is_warned_about_once_with_the_remedy(caplog):
             end_epoch(callback, epoch)
     (message,) = caplog.messages
     assert "level 2 spreads the items over 1.0 of 10 codes" in message
-    assert "set tokenize.rqvae.kmeans_init=true and tokenize.rqvae.revive_after=5" in message
+    assert "set tokenize.rqvae.kmeans_init=true and tokenize.rqvae.revive_after=1" in message
 
 
 def test_a_resumed_run_does_not_repeat_the_warning(caplog):

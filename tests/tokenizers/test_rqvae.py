@@ -61,6 +61,7 @@ def test_paper_settings_are_those_of_the_paper():
     assert config.hidden_sizes == (2048, 1024, 512, 256)
     assert (config.latent, config.whiten, config.codebook_sizes) == (128, 128, (256, 256, 256))
     assert (config.codebook, config.decay, config.beta, config.kmeans_init) == ("ema", 0.99, 0.25, True)
+    assert config.warmup_epochs == 0
     assert (config.optimizer, config.lr, config.weight_decay, config.dropout) == ("adagrad", 1e-3, 0, 0)
     assert (config.epochs, config.batch_size, config.seed) == (10_000, 2048, 2024)
     assert (config.revive_after, config.holdout, config.patience) == (0, 0, 0)
@@ -96,12 +97,41 @@ def test_training_halves_the_held_out_error_of_clustered_items(codebook, tmp_pat
 
 
 def test_adagrad_is_the_papers_and_trains(tmp_path):
-    model = build(clustered(), optimizer="adagrad", lr=0.05, weight_decay=0.5)
-    optimizer = model.configure_optimizers()
+    model = build(clustered(), optimizer="adagrad", lr=0.05, weight_decay=0.5, warmup_epochs=0.0)
+    optimizer = model.configure_optimizers()["optimizer"]
     assert isinstance(optimizer, torch.optim.Adagrad)
     assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.05, 0.5)
     first = train(model, 1, tmp_path)["tokenize/train/reconstruction"].clone()
     assert train(model, 4, tmp_path)["tokenize/train/reconstruction"] < first
+
+
+def test_the_learning_rate_rises_over_the_warm_up_epochs_and_stays():
+    model = build(clustered(), lr=0.5, warmup_epochs=2.5, batch_size=120, holdout=0.0, patience=0)  # 2 steps per epoch
+    optimizers = model.configure_optimizers()
+    rates = []
+    for _ in range(8):
+        rates.append(optimizers["optimizer"].param_groups[0]["lr"])
+        optimizers["optimizer"].step()
+        optimizers["lr_scheduler"]["scheduler"].step()
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5, 0.5])
+
+
+def test_inputs_are_whitened_standardised_or_left_alone():
+    embeddings = clustered()
+    white, standard, raw = (build(embeddings, **s).items for s in ({"whiten": 4}, {}, {"standardise": False}))
+    torch.testing.assert_close(white.T.cov(), torch.eye(4), atol=1e-4, rtol=0)
+    centred = embeddings - embeddings.mean(dim=0)
+    torch.testing.assert_close(standard, centred / centred.var(dim=0).mean().sqrt())
+    assert torch.equal(raw, embeddings)
+
+
+def test_scaling_the_embeddings_changes_no_code(tmp_path):
+    codes = []
+    for name, embeddings in (("small", clustered() / 1024 + 1), ("large", clustered())):
+        model = build(embeddings)
+        train(model, 2, tmp_path / name)
+        codes.append(model.encode(embeddings))
+    assert (codes[0] == codes[1]).float().mean() > 0.99
 
 
 def test_held_out_items_are_not_trained_on_and_follow_the_seed():
@@ -154,7 +184,7 @@ def test_a_saved_tokenizer_encodes_new_items_alike(tmp_path):
     model.train()  # dropout must not reach the codes
     assert torch.equal(loaded.encode(new), model.encode(new))
     assert model.training
-    white = loaded.whitening(new)
+    white = loaded.normalise(new)
     assert torch.equal(loaded.encode(new), loaded.quantizer.encode(loaded.encoder(white)))
     torch.testing.assert_close(loaded.latents(new), loaded.encoder(white))
     assert torch.equal(loaded.last_level_distances(new).argmin(dim=1), loaded.encode(new)[:, -1])
@@ -184,6 +214,7 @@ def test_codebooks_start_from_kmeans_unless_that_is_switched_off(tmp_path):
         ({"seed": -1}, "seed=-1 is out of range"),
         ({"beta": -0.1}, "beta=-0.1 is out of range"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0 is out of range"),
+        ({"warmup_epochs": -1.0}, "warmup_epochs=-1.0 is out of range"),
         ({"lr": 0.0}, "lr=0.0 is out of range; allowed: a number > 0"),
         ({"decay": 1.0}, r"decay=1.0 is out of range; allowed: a number in \[0, 1\)"),
         ({"dropout": 1.0}, "dropout=1.0 is out of range"),

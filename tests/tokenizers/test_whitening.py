@@ -6,7 +6,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from tigerlite.config import InputError
-from tigerlite.tokenizers.whitening import Whitening
+from tigerlite.tokenizers.whitening import Standardisation, Whitening
 
 
 def correlated(n_items=300, n_dimensions=20, rank=20, seed=0) -> np.ndarray:
@@ -43,6 +43,21 @@ def test_a_new_item_is_whitened_with_the_statistics_of_the_fit():
     new = torch.from_numpy(embeddings[-1:])
     expected = (new - torch.from_numpy(embeddings[:-1].mean(axis=0))) @ fitted.components
     torch.testing.assert_close(restored(new), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_standardisation_centres_and_keeps_ratios_of_distances():
+    embeddings = torch.from_numpy(correlated())
+    standard = Standardisation.fit(embeddings)(embeddings)
+    torch.testing.assert_close(standard.mean(dim=0), torch.zeros(20), atol=1e-5, rtol=0)
+    assert standard.var(dim=0).mean() == pytest.approx(1, abs=1e-4)
+    before, after = torch.pdist(embeddings), torch.pdist(standard)
+    torch.testing.assert_close(after / after[0], before / before[0], atol=1e-3, rtol=1e-3)
+
+
+def test_identical_or_single_items_are_left_at_zero():
+    for n_items in (1, 3):
+        embeddings = torch.full((n_items, 4), 7.0)
+        assert torch.equal(Standardisation.fit(embeddings)(embeddings), torch.zeros(n_items, 4))
 
 
 @pytest.mark.parametrize(

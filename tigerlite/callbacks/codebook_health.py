@@ -58,6 +58,6 @@ def low_perplexity(number: int, health: LevelHealth) -> str:
     """What to say about a level (counted from 1) that is hardly used."""
     return (
         f"level {number} spreads the items over {health.perplexity:.1f} of {health.size} codes (perplexity, "
-        f"{health.dead} dead); set tokenize.rqvae.kmeans_init=true and tokenize.rqvae.revive_after=5, or fewer codes "
+        f"{health.dead} dead); set tokenize.rqvae.kmeans_init=true and tokenize.rqvae.revive_after=1, or fewer codes "
         f"in tokenize.rqvae.codebook_sizes"
     )

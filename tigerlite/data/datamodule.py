@@ -15,6 +15,7 @@ from lightning.pytorch import LightningDataModule
 
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.prefix_batches import PrefixBatch, gather_prefix_batch, plan_chunks, plan_prefix_epoch
 from tigerlite.data.sequences import Batch, gather_batch, history_lengths, row_batches, training_positions
 
 WINDOW = 50
@@ -33,6 +34,8 @@ class SequenceDataModule(LightningDataModule):
         max_history: most recent items that a history keeps; TIGER (arXiv 2305.05065) uses 20.
         seed: of the order of samples and of the choice of validation users.
         n_validation_users: size of the seeded subset that validates; None = all.
+        all_prefixes: train on chunks of sequences (`prefix_batches.py`) instead of one sample per target; `batch_size`
+            counts targets either way.
 
     Raises:
         InputError: if the data set has no training samples, or a process would get no samples.
@@ -46,6 +49,7 @@ class SequenceDataModule(LightningDataModule):
         max_history: int = 20,
         seed: int = 0,
         n_validation_users: int | None = None,
+        all_prefixes: bool = False,
     ) -> None:
         super().__init__()
         if batch_size < 1 or max_history < 1:
@@ -58,6 +62,7 @@ class SequenceDataModule(LightningDataModule):
         self.train_rows = training_positions(dataset)
         if not len(self.train_rows):
             raise InputError("the data set has no training sample; users need 2 interactions in their training part")
+        self._chunks = plan_chunks(dataset, max_history) if all_prefixes else None
         self._train_lengths = history_lengths(dataset, self.train_rows, max_history)
         self.validation_rows = _choose(dataset, n_validation_users, seed, max_history)
 
@@ -65,13 +70,16 @@ class SequenceDataModule(LightningDataModule):
         """Which epoch the next pass over the training batches is; inside a Trainer its epoch counts instead."""
         self.epoch = epoch
 
-    def train_dataloader(self) -> "BatchSequence":
+    def train_dataloader(self) -> "BatchSequence | PrefixBatchSequence":
         """Training batches of this process; each pass takes the order of the epoch at its start."""
         rank, world = self._place()
         if self.batch_size % world:
             raise InputError(f"batch_size={self.batch_size} must be a multiple of the {world} processes")
         if len(self.train_rows) < world:
             raise InputError(f"{len(self.train_rows)} training samples are too few for {world} processes; use fewer")
+
+        if self._chunks is not None:
+            return self._prefix_loader(self._chunks, rank, world)
 
         def parts() -> list[np.ndarray]:
             return [self.train_rows[batch[rank::world]] for batch in self._plan(self._current_epoch(), world)]
@@ -80,8 +88,18 @@ class SequenceDataModule(LightningDataModule):
             self.dataset, self.max_history, parts, n_batches(len(self.train_rows), self.batch_size, world)
         )
 
+    def _prefix_loader(self, chunks: np.ndarray, rank: int, world: int) -> "PrefixBatchSequence":
+        def plan() -> list[np.ndarray]:
+            batches = plan_prefix_epoch(chunks, batch_size=self.batch_size, seed=self.seed, epoch=self._current_epoch())
+            return [chunks[batch] for batch in batches if len(batch) >= world]
+
+        return PrefixBatchSequence(self.dataset, plan, rank, world)
+
     def val_dataloader(self) -> "BatchSequence":
-        """Validation batches of this process, as many on each, similar lengths together; no row is repeated."""
+        """Validation batches of this process, as many on each, similar lengths together; no row is repeated.
+
+        Histories are whole: a model cuts them to what it reads, exclusion needs all of them.
+        """
         rank, world = self._place()
         rows = self.validation_rows
         if 0 < len(rows) < world:
@@ -90,7 +108,7 @@ class SequenceDataModule(LightningDataModule):
         parts = (
             [part[rank::world] for part in np.array_split(rows, -(-len(rows) // self.batch_size))] if len(rows) else []
         )
-        return BatchSequence(self.dataset, self.max_history, lambda: parts, len(parts))
+        return BatchSequence(self.dataset, len(self.dataset.items), lambda: parts, len(parts))
 
     def test_batches(self, batch_size: int | None = None) -> Iterator[Batch]:
         """All test rows in their order, whatever the number of processes."""
@@ -131,6 +149,23 @@ class BatchSequence:
     def __iter__(self) -> Iterator[Batch]:
         for rows in self._parts():
             yield gather_batch(self._items, self._offsets, torch.from_numpy(rows), self._max_history)
+
+
+class PrefixBatchSequence:
+    """An iterable of batches of chunks; this process takes every `world`-th chunk of each."""
+
+    def __init__(self, dataset: RecDataset, plan: Callable[[], list[np.ndarray]], rank: int, world: int) -> None:
+        self._items = torch.from_numpy(dataset.items)
+        self._plan = plan
+        self._rank, self._world = rank, world
+
+    def __len__(self) -> int:
+        return len(self._plan())
+
+    def __iter__(self) -> Iterator[PrefixBatch]:
+        for chunks in self._plan():
+            n_targets = int((chunks[:, 1] - chunks[:, 2]).sum()) / self._world
+            yield gather_prefix_batch(self._items, torch.from_numpy(chunks[self._rank :: self._world]), n_targets)
 
 
 def n_batches(n_samples: int, batch_size: int, world: int = 1) -> int:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tigerlite.config import InputError, check
-from tigerlite.recommenders.attention import CrossAttention, SelfAttention
+from tigerlite.config import InputError
 from tigerlite.recommenders.dropout import Dropout
 from tigerlite.recommenders.relative_bias import RelativeBias
+from tigerlite.recommenders.t5_blocks import DecoderBlock, EncoderBlock, T5Config, rms_norm
 
 if TYPE_CHECKING:
     from transformers import T5ForConditionalGeneration
@@ -27,44 +27,6 @@ if TYPE_CHECKING:
 # Hides padding. Not -inf: the row of an empty history would become NaN; not the dtype's minimum: it overflows in
 # bfloat16.
 HIDDEN = -1e30
-
-
-@dataclass(frozen=True, kw_only=True)
-class T5Config:
-    """Size of the network; the defaults are TIGER's (arXiv 2305.05065, section 4)."""
-
-    n_encoder_layers: int = 4
-    """Encoder blocks."""
-    n_decoder_layers: int = 4
-    """Decoder blocks."""
-    d_model: int = 128
-    """Width D of embeddings and hidden states."""
-    n_heads: int = 6
-    """Attention heads H."""
-    d_kv: int = 64
-    """Width of one head; n_heads * d_kv need not be d_model."""
-    d_ff: int = 1024
-    """Width between the two feed-forward layers."""
-    dropout: float = 0.1
-    """Share of activations and attention weights zeroed in training; a multiple of 1/256 on a CPU."""
-    relative_buckets: int = 32
-    """Rows of the relative bias table (T5's default)."""
-    relative_max_distance: int = 128
-    """Distance in tokens beyond which positions are not told apart (T5's default)."""
-
-    def __post_init__(self) -> None:
-        for name in ("n_encoder_layers", "n_decoder_layers", "d_model", "n_heads", "d_kv", "d_ff"):
-            value = self.__dict__[name]
-            check(value >= 1, name, value, "an integer >= 1")
-        check(0 <= self.dropout < 1, "dropout", self.dropout, "0 <= dropout < 1")
-        buckets, distance = self.relative_buckets, self.relative_max_distance
-        check(buckets >= 4 and buckets % 2 == 0, "relative_buckets", buckets, "an even number >= 4")
-        check(
-            distance > buckets // 2,
-            "relative_max_distance",
-            distance,
-            f"more than relative_buckets / 2 = {buckets // 2}",
-        )
 
 
 @dataclass(frozen=True)
@@ -77,68 +39,6 @@ class DecoderState:
     """(B, 1, 1, S): 0, or a large negative number at padding."""
     caches: tuple[Tensor, ...] | None
     """Per layer: keys and values (t, B * W, 2*H*d) of the t tokens decoded so far; None before the first."""
-
-
-class FeedForward(nn.Module):
-    """Two linear layers around a ReLU."""
-
-    def __init__(self, config: T5Config) -> None:
-        super().__init__()
-        self.inner = nn.Linear(config.d_model, config.d_ff, bias=False)
-        self.output = nn.Linear(config.d_ff, config.d_model, bias=False)
-        self.dropout = Dropout(config.dropout)
-        nn.init.normal_(self.inner.weight, std=config.d_model**-0.5)
-        nn.init.normal_(self.output.weight, std=config.d_ff**-0.5)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """New hidden states, of the shape of `hidden`."""
-        return self.output(self.dropout(F.relu_(self.inner(hidden))))
-
-
-class EncoderBlock(nn.Module):
-    """Self-attention and feed-forward, each normalised before and added after."""
-
-    def __init__(self, config: T5Config) -> None:
-        super().__init__()
-        self.attention_norm = _norm(config)
-        self.attention = SelfAttention(config.d_model, config.n_heads, config.d_kv, config.dropout)
-        self.feed_forward_norm = _norm(config)
-        self.feed_forward = FeedForward(config)
-        self.dropout = Dropout(config.dropout)
-
-    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        """New hidden states (B, S, D); `bias` broadcasts to (B, H, S, S)."""
-        hidden = self.dropout.add(hidden, self.attention(self.attention_norm(hidden), bias))
-        return self.dropout.add(hidden, self.feed_forward(self.feed_forward_norm(hidden)))
-
-
-class DecoderBlock(nn.Module):
-    """Self-attention, cross-attention and feed-forward, each normalised before and added after."""
-
-    def __init__(self, config: T5Config) -> None:
-        super().__init__()
-        self.attention_norm = _norm(config)
-        self.attention = SelfAttention(config.d_model, config.n_heads, config.d_kv, config.dropout)
-        self.cross_norm = _norm(config)
-        self.cross_attention = CrossAttention(config.d_model, config.n_heads, config.d_kv, config.dropout)
-        self.feed_forward_norm = _norm(config)
-        self.feed_forward = FeedForward(config)
-        self.dropout = Dropout(config.dropout)
-
-    def forward(self, hidden: Tensor, bias: Tensor, memory: tuple[Tensor, Tensor], memory_bias: Tensor) -> Tensor:
-        """New hidden states (B, L, D); `bias` (1, H, L, L) is causal, `memory_bias` is (B, 1, 1, S)."""
-        hidden = self.dropout.add(hidden, self.attention(self.attention_norm(hidden), bias))
-        return self.read_memory(hidden, memory, memory_bias)
-
-    def step(self, hidden: Tensor, cache: Tensor | None, rows: Tensor | None, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states (B, W, D) after self-attention of one more token per beam, and the cache with it."""
-        attended, cache = self.attention.step(self.attention_norm(hidden).flatten(0, 1), cache, rows, bias)
-        return self.dropout.add(hidden, attended.view(*hidden.shape[:2], -1)), cache
-
-    def read_memory(self, hidden: Tensor, memory: tuple[Tensor, Tensor], memory_bias: Tensor) -> Tensor:
-        """The rest of the block after self-attention: cross-attention and feed-forward, (B, L or W, D)."""
-        hidden = self.dropout.add(hidden, self.cross_attention(self.cross_norm(hidden), memory, memory_bias))
-        return self.dropout.add(hidden, self.feed_forward(self.feed_forward_norm(hidden)))
 
 
 class T5(nn.Module):
@@ -160,20 +60,29 @@ class T5(nn.Module):
         self.embedding = nn.Embedding(vocab_size, config.d_model)  # N(0, 1), as T5 starts
         self.encoder_bias = _bias(config, bidirectional=True)
         self.encoder = nn.ModuleList(EncoderBlock(config) for _ in range(config.n_encoder_layers))
-        self.encoder_norm = _norm(config)
+        self.encoder_norm = rms_norm(config)
         self.decoder_bias = _bias(config, bidirectional=False)
         self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.n_decoder_layers))
-        self.decoder_norm = _norm(config)
+        self.decoder_norm = rms_norm(config)
         self.dropout = Dropout(config.dropout)
 
-    def encode(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Encoded histories (B, S, D) of `tokens` (B, S) int64; `mask` (B, S) bool is True on real tokens."""
-        return self.encode_embeddings(self.embedding(tokens), mask)
+    def encode(self, tokens: Tensor, mask: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Encoded histories (B, S, D) of `tokens` (B, S) int64; `mask` (B, S) bool is True on real tokens.
 
-    def encode_embeddings(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        Args:
+            visible: (S, S) bool, which keys (columns) each query may see; None = all. Padding is on the right, so with
+                a causal pattern no real token sees any and `mask` need not be applied: one bias serves all rows.
+        """
+        return self.encode_embeddings(self.embedding(tokens), mask, visible)
+
+    def encode_embeddings(self, embeddings: Tensor, mask: Tensor, visible: Tensor | None = None) -> Tensor:
         """Encoded histories (B, S, D) of input embeddings (B, S, D), for inputs that are mixtures of tokens."""
         length = embeddings.shape[1]
-        bias = self.encoder_bias(length, length) + _memory_bias(mask)  # (B, H, S, S), once for all layers
+        bias = self.encoder_bias(length, length)  # once for all layers
+        if visible is None:
+            bias = bias + _memory_bias(mask)  # (B, H, S, S)
+        else:
+            bias = bias.masked_fill(~visible, HIDDEN)  # (1, H, S, S)
         hidden = self.dropout(embeddings)
         for block in self.encoder:
             hidden = block(hidden, bias)
@@ -189,6 +98,28 @@ class T5(nn.Module):
         for block in self.decoder:
             hidden = block(hidden, bias, block.cross_attention.memory(encoded), memory_bias)
         return self.dropout(self.decoder_norm(hidden))
+
+    def decode_targets(self, decoder_tokens: Tensor, encoded: Tensor, seen: Tensor) -> Tensor:
+        """Hidden states (B, P, L, D) of P targets per row by teacher forcing, each reading its own part of the memory.
+
+        Args:
+            decoder_tokens: (B, P, L) int64.
+            encoded: (B, S, D).
+            seen: (P, S) bool, which encoded tokens each target may read.
+        """
+        n_rows, n_targets, length = decoder_tokens.shape
+        future = torch.ones(length, length, dtype=torch.bool, device=encoded.device).triu(1)
+        bias = self.decoder_bias(length, length).masked_fill(future, HIDDEN)
+        # All tokens of a target read the same memory: (P, S) -> (P*L, 1, 1, S) -> (1, 1, P*L, S)
+        memory_bias = _memory_bias(seen.repeat_interleave(length, dim=0)).permute(1, 2, 0, 3)
+        hidden = self.dropout(self.embedding(decoder_tokens)).flatten(
+            0, 1
+        )  # (B*P, L, D): targets do not see each other
+        for block in self.decoder:
+            hidden = block.attend(hidden, bias).view(n_rows, n_targets * length, -1)
+            hidden = block.read_memory(hidden, block.cross_attention.memory(encoded), memory_bias)
+            hidden = hidden.view(n_rows * n_targets, length, -1)
+        return self.dropout(self.decoder_norm(hidden)).view(n_rows, n_targets, length, -1)
 
     def forward(self, tokens: Tensor, mask: Tensor, decoder_tokens: Tensor) -> Tensor:
         """Logits (B, L, V) of the token that follows each of `decoder_tokens` (B, L), given histories (B, S)."""
@@ -271,10 +202,6 @@ class T5(nn.Module):
         copy = cls(T5Config(**t5_arguments(model.config)), model.config.vocab_size)
         import_weights(copy, model)
         return copy.train(model.training)
-
-
-def _norm(config: T5Config) -> nn.RMSNorm:
-    return nn.RMSNorm(config.d_model, eps=1e-6)
 
 
 def _bias(config: T5Config, bidirectional: bool) -> RelativeBias:

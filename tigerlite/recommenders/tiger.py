@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tigerlite.config import InputError, check, check_choice, from_dict, to_dict
+from tigerlite.data.prefix_batches import PrefixBatch
 from tigerlite.data.sequences import Batch
 from tigerlite.distributed import all_reduce_sum
 from tigerlite.evaluation.ranking import ranks_in_list
@@ -44,6 +45,9 @@ class TIGERConfig:
     """Samples per optimiser step over all processes."""
     max_history: int = 20
     """Most recent items that the encoder reads (20 in MTGRec, arXiv 2504.04400)."""
+    encoder_attention: str = "bidirectional"
+    """bidirectional (the papers: one encoder pass per target), or causal: items see themselves and earlier items only, and
+    one pass over a sequence trains all its prefixes."""
     user_token: bool = True
     """Begin the encoder's input with one constant token, which also makes an empty history valid."""
     eos: bool = False
@@ -56,6 +60,8 @@ class TIGERConfig:
     """How beam search normalises: level, trie (legal children) or vocabulary (as in the papers)."""
     valid_beams: int = 20
     """Beam width in validation (20 in MTGRec's released code)."""
+    exclude_history: bool = False
+    """Whether validation leaves out the items of the history; set it as `evaluate.exclude_history` is set."""
     n_validation_users: int = 10_000
     """Users that select the checkpoint (a seeded draw; all where there are fewer)."""
     validate_every: int = 1
@@ -74,9 +80,16 @@ class TIGERConfig:
         check(self.n_validation_users >= 1, "n_validation_users", self.n_validation_users, "an integer >= 1")
         check(self.validate_every >= 1, "validate_every", self.validate_every, "an integer >= 1")
         check(self.patience >= 0, "patience", self.patience, "an integer >= 0")
+        check_choice("encoder_attention", self.encoder_attention, ("bidirectional", "causal"))
         check_choice("head", self.head, ("level", "vocabulary"))
         check_choice("scoring", self.scoring, SCORINGS)
+        check(not (self.eos and self.is_causal), "eos", self.eos, "false with encoder_attention=causal")
         check(not self.eos or self.head == "vocabulary", "eos", self.eos, "false with head=level; set head=vocabulary")
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether training takes all prefixes of a sequence in one pass."""
+        return self.encoder_attention == "causal"
 
 
 class TIGER(LightningModule, Recommender):
@@ -114,14 +127,55 @@ class TIGER(LightningModule, Recommender):
             tokens = torch.cat([tokens.new_full((len(tokens), 1), self.vocab.user_token(0)), tokens], dim=1)
         return tokens, tokens != self.vocab.pad
 
+    def encode(self, histories: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoded histories (B, S, D) and their mask (B, S)."""
+        tokens, mask = self.encoder_input(histories)
+        return self.t5.encode(tokens, mask, self._visible(histories.shape[1])), mask
+
     def token_losses(self, histories: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of every label token of the target items (B,) given histories (B, T), shape (B, L)."""
-        tokens, mask = self.encoder_input(histories)
-        labels = self.item_tokens[targets]  # (B, L)
-        if self.config.eos:
-            labels = torch.cat([labels, labels.new_full((len(labels), 1), self.vocab.eos)], dim=1)
-        decoder_tokens = torch.cat([labels.new_full((len(labels), 1), self.vocab.pad), labels[:, :-1]], dim=1)
-        hidden = self.t5.decode(decoder_tokens, self.t5.encode(tokens, mask), mask)
+        encoded, mask = self.encode(histories)
+        labels = self._labels(targets)
+        return self._losses(self.t5.decode(self._decoder_tokens(labels), encoded, mask), targets, labels)
+
+    def prefix_losses(self, sequences: Tensor, first: Tensor) -> Tensor:
+        """Cross-entropy of every label token of all targets of the sequences, shape (n_targets, L).
+
+        Args:
+            sequences: (B, T + 1) item ids, right-padded with 0.
+            first: (B,) position of the first target in each row; targets come in row order.
+        """
+        encoded, _ = self.encode(sequences[:, :-1])
+        begin = int(first.min())
+        targets = sequences[:, begin:]  # (B, P)
+        positions = torch.arange(begin, sequences.shape[1], device=sequences.device)
+        item_of = self._item_of_token(sequences.shape[1] - 1)
+        labels = self._labels(targets)  # (B, P, L)
+        hidden = self.t5.decode_targets(self._decoder_tokens(labels), encoded, item_of[None] < positions[:, None])
+        wanted = (targets > 0) & (positions >= first[:, None])
+        return self._losses(hidden[wanted], targets[wanted], labels[wanted])
+
+    def _item_of_token(self, n_items: int) -> Tensor:
+        """Which item of the history each encoder token belongs to, -1 for the user token, shape (S,)."""
+        items = torch.arange(n_items, device=self.codes.device).repeat_interleave(self.vocab.n_levels)
+        return torch.cat([items.new_full((int(self.config.user_token),), -1), items])
+
+    def _visible(self, n_items: int) -> Tensor | None:
+        """(S, S) bool, the keys each token may see; None = all."""
+        if not self.config.is_causal:
+            return None
+        item_of = self._item_of_token(n_items)
+        return item_of[None, :] <= item_of[:, None]
+
+    def _labels(self, targets: Tensor) -> Tensor:
+        labels = self.item_tokens[targets]  # (..., L)
+        return torch.nn.functional.pad(labels, (0, 1), value=self.vocab.eos) if self.config.eos else labels
+
+    def _decoder_tokens(self, labels: Tensor) -> Tensor:
+        return torch.nn.functional.pad(labels[..., :-1], (1, 0), value=self.vocab.pad)
+
+    def _losses(self, hidden: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy (B, L) of labels (B, L) under hidden states (B, L, D)."""
         smoothing = self.config.label_smoothing
         if self.config.head == "level":
             levels = zip(hidden.unbind(1), self.vocab.offsets, self.vocab.codebook_sizes, strict=True)
@@ -129,16 +183,22 @@ class TIGER(LightningModule, Recommender):
             return token_cross_entropy(logits, self.codes[targets], smoothing)
         return token_cross_entropy(self.t5.logits(hidden).unbind(1), labels, smoothing)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean cross-entropy over samples and tokens."""
-        loss = weighted_mean(self.token_losses(batch.histories, batch.targets))
+    def training_step(self, batch: Batch | PrefixBatch, batch_idx: int) -> Tensor:
+        """Mean cross-entropy over targets and tokens."""
+        if isinstance(batch, PrefixBatch):
+            losses = self.prefix_losses(batch.sequences, batch.first)
+            # Processes may hold different numbers of targets; ddp's mean over processes is then the mean over targets.
+            loss = weighted_mean(losses) * (len(losses) / batch.n_targets)
+        else:
+            losses = self.token_losses(batch.histories, batch.targets)
+            loss = weighted_mean(losses)
         self.log(
             f"{self.stage}/train/loss",
             loss.detach(),
             on_step=False,
             on_epoch=True,
             prog_bar=True,
-            batch_size=len(batch.targets),
+            batch_size=len(losses),
             sync_dist=True,
         )
         return loss
@@ -149,10 +209,12 @@ class TIGER(LightningModule, Recommender):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch of users to the sums; ranks come from beam search over the whole catalogue."""
-        items, _ = self._search(batch.histories, 10, self.config.valid_beams, exclude=None)
+        histories = most_recent(batch.histories, self.config.max_history)
+        exclude = batch.histories if self.config.exclude_history else None
+        items, _ = self._search(histories, 10, self.config.valid_beams, exclude)
         ranks = ranks_in_list(items, batch.targets).cpu()
         hits = (ranks > 0).double()
-        loss = self.token_losses(batch.histories, batch.targets).mean(dim=1).sum().cpu()
+        loss = self.token_losses(histories, batch.targets).mean(dim=1).sum().cpu()
         gains = hits / torch.log2(ranks.clamp(min=1) + 1.0)
         self._sums += torch.stack([torch.tensor(float(len(ranks))), hits.sum(), gains.sum(), loss.double()])
 
@@ -186,8 +248,7 @@ class TIGER(LightningModule, Recommender):
             self.train(training)
 
     def _search(self, histories: Tensor, k: int, n_beams: int, exclude: Tensor | None) -> Recommendations:
-        tokens, mask = self.encoder_input(histories)
-        encoded = self.t5.encode(tokens, mask)
+        encoded, mask = self.encode(histories)
         beams = beam_search(
             self.t5,
             self.trie,

@@ -94,6 +94,7 @@ def run(
         max_history=settings.max_history,
         seed=settings.seed,
         n_validation_users=settings.n_validation_users,
+        all_prefixes=settings.is_causal,
     )
     fit(trainer, model, out, data)
     if not is_rank_zero():

@@ -117,16 +117,7 @@ def build_trainer(
     """
     context = context or Context()
     config = context.trainer
-    # Saving at the end of the *training* epoch (validation has run by then) makes a resumed run start a whole epoch.
-    checkpoint = ModelCheckpoint(
-        dirpath=folder,
-        filename=BEST.removesuffix(".ckpt"),
-        monitor=monitor,
-        mode=mode,
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+    checkpoints = [_checkpoint(folder, BEST, monitor, mode), _checkpoint(folder, LAST, None, "min")]
     show = config.progress and sys.stdout.isatty()
     with building(config):
         return Trainer(
@@ -136,7 +127,7 @@ def build_trainer(
             num_nodes=config.resolved("num_nodes"),
             precision=config.resolved("precision"),
             max_epochs=epochs,
-            callbacks=[*callbacks, checkpoint, RichProgressBar(leave=True) if show else PlainProgress(stage)],
+            callbacks=[*callbacks, *checkpoints, RichProgressBar(leave=True) if show else PlainProgress(stage)],
             logger=_StageLogger(stage, context.tracker) if context.tracker else False,
             gradient_clip_val=clip or None,
             num_sanity_val_steps=0,
@@ -147,6 +138,21 @@ def build_trainer(
             log_every_n_steps=1,
             default_root_dir=folder,
         )
+
+
+def _checkpoint(folder: Path, file: str, monitor: str | None, mode: str) -> ModelCheckpoint:
+    """Keeps one file: the best by `monitor`, or the latest. (`save_last` would write the latest only when it is the best.)
+
+    Saving at the end of the *training* epoch, when validation has run, makes a resumed run start with a whole epoch.
+    """
+    return ModelCheckpoint(
+        dirpath=folder.absolute(),  # Lightning forgets the best score where the path reads differently
+        filename=file.removesuffix(".ckpt"),
+        monitor=monitor,
+        mode=mode,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
 
 
 def fit(

@@ -23,7 +23,7 @@ from tigerlite.losses.quantization import codebook_loss, commitment_loss, recons
 from tigerlite.tokenizers.codebook import CODEBOOKS
 from tigerlite.tokenizers.index_batches import IndexBatches, seeded_generator
 from tigerlite.tokenizers.residual import Quantized, ResidualQuantizer
-from tigerlite.tokenizers.whitening import Whitening
+from tigerlite.tokenizers.whitening import Standardisation, Whitening
 
 _WEIGHTS = "tokenizer.safetensors"
 _META = "tokenizer.json"
@@ -46,15 +46,19 @@ class RQVAEConfig:
     """Codes per level (three levels of 256 in TIGER and MTGRec)."""
     whiten: int = 0
     """Principal directions kept by whitening; 0 = off (TIGER), 128 in MTGRec."""
+    standardise: bool = True
+    """Without whitening: centre the embeddings and scale them to average variance 1 (not in TIGER). After one epoch on the
+    3,496 films of MovieLens level 1 has a perplexity of 162 with it and of 16 without."""
     beta: float = 0.25
     """Weight of the commitment loss (TIGER and MTGRec)."""
     codebook: str = "ema"
     """ema (moving averages, MTGRec) or gradient (codebook loss, TIGER)."""
-    decay: float = 0.99
-    """Memory of the moving average per optimizer step (MTGRec)."""
+    decay: float = 0.9
+    """Memory of the moving average per optimizer step; .99 in MTGRec, which on a catalogue of 4 batches lasts 25 epochs and
+    lags behind the encoder."""
     kmeans_init: bool = True
     """Start each codebook from k-means on the encoded items (TIGER, MTGRec); otherwise small random vectors."""
-    revive_after: int = 5
+    revive_after: int = 1
     """Epochs without use after which a code moves to a random item's residual; 0 = never (TIGER, MTGRec)."""
     dropout: float = 0.0
     """Before every linear layer (0 in MTGRec)."""
@@ -65,7 +69,9 @@ class RQVAEConfig:
     optimizer: str = "adamw"
     """adamw or adagrad (TIGER, MTGRec); AdamW reaches the same reconstruction in a fraction of the epochs."""
     lr: float = 1e-3
-    """Learning rate, constant (MTGRec)."""
+    """Learning rate, constant (MTGRec) after the warm-up."""
+    warmup_epochs: float = 5.0
+    """Epochs over which the learning rate rises linearly, so that codebooks can follow the encoder; 0 in MTGRec."""
     weight_decay: float = 0.0
     """Decoupled for adamw, L2 for adagrad (0 in MTGRec)."""
     holdout: float = 0.05
@@ -84,7 +90,7 @@ class RQVAEConfig:
             check(getattr(self, field) >= 1, field, getattr(self, field), "an integer >= 1")
         for field in ("whiten", "revive_after", "patience", "seed"):
             check(getattr(self, field) >= 0, field, getattr(self, field), "an integer >= 0")
-        for field in ("beta", "weight_decay"):
+        for field in ("beta", "weight_decay", "warmup_epochs"):
             check(getattr(self, field) >= 0, field, getattr(self, field), "a number >= 0")
         check(self.lr > 0, "lr", self.lr, "a number > 0")
         check(0 <= self.decay < 1, "decay", self.decay, "a number in [0, 1)")
@@ -110,7 +116,7 @@ class RQVAE(LightningModule):
         self.n_dimensions = n_dimensions
         self.save_hyperparameters({"config": to_dict(self.config), "n_dimensions": n_dimensions})
         config = self.config
-        self.whitening = Whitening(n_dimensions, config.whiten) if config.whiten else None
+        self.normalise = _normaliser(config, n_dimensions)
         widths = [config.whiten or n_dimensions, *config.hidden_sizes, config.latent]
         self.encoder = _mlp(widths, config.dropout)
         self.decoder = _mlp(widths[::-1], config.dropout)
@@ -135,20 +141,22 @@ class RQVAE(LightningModule):
         return self.config.codebook_sizes
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Quantized]:
-        """Reconstructions (B, D') and what the quantiser did, of whitened inputs (B, D')."""
+        """Reconstructions (B, D') and what the quantiser did, of normalised inputs (B, D')."""
         quantized = self.quantizer(self.encoder(inputs))
         return self.decoder(quantized.quantized), quantized
 
     @torch.no_grad()
     def attach(self, embeddings: Tensor, rows: Tensor | None = None) -> None:
-        """Give the model its items: fit the whitening on all of embeddings (N, D), train on `rows` (default: all).
+        """Give the model its items: normalise by the statistics of all embeddings (N, D), train on `rows` (default: all).
 
         Raises:
             InputError: if the items are too few for the codebooks or the whitening.
         """
         rows = torch.arange(len(embeddings)) if rows is None else rows
-        if self.whitening is not None:
-            self.whitening.load_state_dict(Whitening.fit(embeddings, self.config.whiten).state_dict())
+        if self.config.whiten:
+            self.normalise.load_state_dict(Whitening.fit(embeddings, self.config.whiten).state_dict())
+        elif self.config.standardise:
+            self.normalise.load_state_dict(Standardisation.fit(embeddings).state_dict())
         n_heldout = max(1, round(self.config.holdout * len(rows))) if self.config.holdout else 0
         largest = max(self.config.codebook_sizes)
         if len(rows) - n_heldout < largest:
@@ -158,11 +166,11 @@ class RQVAE(LightningModule):
             )
         order = torch.randperm(len(rows), generator=seeded_generator(self.config.seed, 0, _HOLDOUT))
         self.heldout_rows, self.training_rows = rows[order[:n_heldout]], rows[order[n_heldout:].sort().values]
-        self.items = self._whitened(embeddings)
+        self.items = self.normalise(embeddings)
         self.epoch_codes = torch.zeros(len(embeddings), len(self.config.codebook_sizes), dtype=torch.int64)
 
     def encode(self, embeddings: Tensor) -> Tensor:
-        """Codes (N, L) of embeddings (N, D), whitening included, dropout off."""
+        """Codes (N, L) of embeddings (N, D), normalisation included, dropout off."""
         return self._in_chunks(embeddings, lambda part: self.quantizer.encode(self.encoder(part)))
 
     def latents(self, embeddings: Tensor) -> Tensor:
@@ -186,12 +194,16 @@ class RQVAE(LightningModule):
         """Row numbers of the held-out items."""
         return IndexBatches(self.heldout_rows, self.config.batch_size, seed=None)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW or Adagrad at a constant learning rate."""
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW or Adagrad, linear warm-up, then a constant learning rate."""
         settings = {"lr": self.config.lr, "weight_decay": self.config.weight_decay}
         if self.config.optimizer == "adagrad":
-            return torch.optim.Adagrad(self.parameters(), **settings)
-        return torch.optim.AdamW(self.parameters(), **settings, fused=True)
+            optimizer: torch.optim.Optimizer = torch.optim.Adagrad(self.parameters(), **settings)
+        else:
+            optimizer = torch.optim.AdamW(self.parameters(), **settings, fused=True)
+        n_steps = max(1, round(self.config.warmup_epochs * len(self.train_dataloader())))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / n_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_fit_start(self) -> None:
         """Start the codebooks from k-means, unless a checkpoint has brought trained ones."""
@@ -231,7 +243,7 @@ class RQVAE(LightningModule):
         self.log("tokenize/validation/reconstruction", loss, batch_size=len(rows), sync_dist=True)
 
     def save(self, folder: Path) -> None:
-        """Write weights, codebooks and whitening; `load` reads them back."""
+        """Write weights, codebooks and normalisation; `load` reads them back."""
         state = {name: tensor.contiguous().cpu() for name, tensor in self.state_dict().items()}
         save_file(state, Path(folder) / _WEIGHTS)
         meta = {"config": to_dict(self.config), "n_dimensions": self.n_dimensions}
@@ -254,16 +266,13 @@ class RQVAE(LightningModule):
         tokenizer.load_state_dict(load_file(folder / _WEIGHTS))
         return tokenizer.eval()
 
-    def _whitened(self, embeddings: Tensor) -> Tensor:
-        return embeddings if self.whitening is None else self.whitening(embeddings)
-
     def _in_chunks(self, embeddings: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-        """`compute` over whitened chunks of embeddings (N, D)."""
+        """`compute` over normalised chunks of embeddings (N, D)."""
         if embeddings.ndim != 2 or embeddings.shape[1] != self.n_dimensions:
             raise InputError(
                 f"embeddings have shape {tuple(embeddings.shape)}; this tokenizer takes (N, {self.n_dimensions})"
             )
-        return self._without_dropout(embeddings, lambda part: compute(self._whitened(part)))
+        return self._without_dropout(embeddings, lambda part: compute(self.normalise(part)))
 
     @torch.no_grad()
     def _without_dropout(self, rows: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
@@ -274,6 +283,12 @@ class RQVAE(LightningModule):
             return torch.cat([compute(part.to(self.device)) for part in rows.split(_CHUNK)])
         finally:
             self.train(training)
+
+
+def _normaliser(config: RQVAEConfig, n_dimensions: int) -> nn.Module:
+    if config.whiten:
+        return Whitening(n_dimensions, config.whiten)
+    return Standardisation(n_dimensions) if config.standardise else nn.Identity()
 
 
 def _mlp(widths: list[int], dropout: float) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""PCA with whitening: the first step of a tokenizer, saved with it.
+"""The first step of a tokenizer, fitted on all items and saved with it: PCA with whitening, or centring and scaling.
 
 MTGRec (arXiv 2504.04400): with centred embeddings X = U S V^T of N items, Z = X V_d diag(sqrt(N - 1) / s), so every
 column of Z has unit sample variance. Fitted once and kept: a second fit may flip a sign and turn all codes into noise.
@@ -61,3 +61,40 @@ class Whitening(nn.Module):
     def forward(self, embeddings: Tensor) -> Tensor:
         """Whitened embeddings (B, d) of embeddings (B, D)."""
         return (embeddings - self.mean) @ self.components
+
+
+class Standardisation(nn.Module):
+    """Moves embeddings (B, D) to mean 0 and divides all dimensions by one number, so that their average variance is 1.
+
+    Distances keep their order; what changes is the scale. Unit-length text embeddings have a variance of 1 / D and a mean
+    that is larger: an encoder's first steps then move all items alike, and every item falls on one code.
+
+    Args:
+        n_dimensions: width D of the embeddings.
+
+    >>> embeddings = torch.tensor([[1.0, 0.0], [3.0, 0.0]])
+    >>> Standardisation.fit(embeddings)(embeddings).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, n_dimensions: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_dimensions))
+        self.register_buffer("scale", torch.ones(()))
+
+    @classmethod
+    def fit(cls, embeddings: Tensor | np.ndarray) -> "Standardisation":
+        """Fit on embeddings (N, D) in float64; identical items are left at 0 unscaled."""
+        rows = torch.as_tensor(embeddings).to(torch.float64)
+        standardisation = cls(rows.shape[1])
+        standardisation.mean.copy_(rows.mean(dim=0))
+        spread = rows.var(dim=0).mean().sqrt() if len(rows) > 1 else rows.new_zeros(())
+        standardisation.scale.copy_(torch.where(spread > 0, spread, 1.0))
+        return standardisation
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Standardised embeddings (B, D) of embeddings (B, D)."""
+        return (embeddings - self.mean) / self.scale
