@@ -12,6 +12,7 @@ import sys
 
 from tigerlite.config import run
 from tigerlite.distributed import is_rank_zero
+from tigerlite.evaluation.figure import save_figure
 from tigerlite.evaluation.report import print_run
 from tigerlite.stages.pipeline import PipelineConfig, train
 
@@ -24,6 +25,7 @@ def main(config: PipelineConfig) -> None:
     train(config)
     if is_rank_zero():
         print_run(config.out)
+        save_figure(config.out)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ class ReportCommand:
 def stage(name: str, argv: Sequence[str]) -> None:
     """Run the pipeline up to one stage; what is finished is loaded."""
     from tigerlite.distributed import is_rank_zero
+    from tigerlite.evaluation.figure import save_figure
     from tigerlite.evaluation.report import print_run
     from tigerlite.stages.pipeline import PipelineConfig, train
 
@@ -42,6 +43,7 @@ def stage(name: str, argv: Sequence[str]) -> None:
     train(config)
     if is_rank_zero():
         print_run(config.out)
+        save_figure(config.out)
 
 
 def recommend(argv: Sequence[str]) -> None:
@@ -64,9 +66,11 @@ def recommend(argv: Sequence[str]) -> None:
 def report(argv: Sequence[str]) -> None:
     """Print statistics, identifiers, metrics and examples of a finished run."""
     run, _ = _run_folder("report", argv, ReportCommand, "Print what a finished run found.")
+    from tigerlite.evaluation.figure import save_figure
     from tigerlite.evaluation.report import print_run
 
     print_run(run)
+    save_figure(run)
 
 
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {

@@ -54,15 +54,7 @@ class Tracker:
         """Record finite scalars of one stage; `step` counts that stage's optimiser steps."""
         if not is_rank_zero():
             return
-        rows = [(stage, step, name, float(value)) for name, value in metrics.items() if math.isfinite(float(value))]
-        self.out.mkdir(parents=True, exist_ok=True)
-        file = self.out / FILE
-        fresh = not file.exists()
-        with file.open("a", newline="") as stream:
-            writer = csv.writer(stream)
-            if fresh:
-                writer.writerow(COLUMNS)
-            writer.writerows(rows)
+        rows = append_metrics(self.out / FILE, stage, metrics, step)
         if self._run is not None:
             if stage not in self._stages:
                 # Every stage counts its own steps; W&B's global step would have to be monotonic over all of them.
@@ -87,6 +79,19 @@ class Tracker:
         if self._run is not None:
             self._run.finish()
             self._run = None
+
+
+def append_metrics(file: Path, stage: str, metrics: Mapping[str, float], step: int) -> list[tuple[Any, ...]]:
+    """Append one row per finite scalar to a CSV file with the columns `COLUMNS`; returns the rows."""
+    rows = [(stage, step, name, float(value)) for name, value in metrics.items() if math.isfinite(float(value))]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = not file.exists()
+    with file.open("a", newline="") as stream:
+        writer = csv.writer(stream)
+        if fresh:
+            writer.writerow(COLUMNS)
+        writer.writerows(rows)
+    return rows
 
 
 def _prefixed(stage: str, name: str) -> str:

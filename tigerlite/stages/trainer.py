@@ -19,7 +19,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from tigerlite.callbacks.plain_progress import PlainProgress
 from tigerlite.config import InputError, check, check_choice
-from tigerlite.tracking import Tracker
+from tigerlite.tracking import FILE, Tracker, append_metrics
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -128,7 +128,7 @@ def build_trainer(
             precision=config.resolved("precision"),
             max_epochs=epochs,
             callbacks=[*callbacks, *checkpoints, RichProgressBar(leave=True) if show else PlainProgress(stage)],
-            logger=_StageLogger(stage, context.tracker) if context.tracker else False,
+            logger=_StageLogger(stage, folder, context.tracker),
             gradient_clip_val=clip or None,
             num_sanity_val_steps=0,
             check_val_every_n_epoch=validate_every,
@@ -192,11 +192,12 @@ def running() -> Iterator[None]:
 
 
 class _StageLogger(Logger):
-    """Hands Lightning's scalars to the pipeline's tracker."""
+    """Writes Lightning's scalars into the stage's folder (its learning curves) and to the pipeline's tracker."""
 
-    def __init__(self, stage: str, tracker: Tracker) -> None:
+    def __init__(self, stage: str, folder: Path, tracker: Tracker | None) -> None:
         super().__init__()
         self._stage = stage
+        self._folder = folder
         self._tracker = tracker
 
     @property
@@ -213,4 +214,6 @@ class _StageLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self._tracker.log(self._stage, metrics, step or 0)
+        append_metrics(self._folder / FILE, self._stage, metrics, step or 0)
+        if self._tracker is not None:
+            self._tracker.log(self._stage, metrics, step or 0)

@@ -1,0 +1,78 @@
+"""One picture of a run: the learning curve, how evenly the codes are used, and the test metrics beside the baselines."""
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FIGURE = "run.png"
+
+
+def save_figure(out: Path) -> None:
+    """Write `<out>/run.png` for the pipeline's last call, if matplotlib is installed and the run was evaluated."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return
+    folders = {stage: out / name for stage, name in json.loads((out / "run.json").read_text()).items()}
+    if "evaluate" in folders:
+        plot_run(folders).savefig(out / FIGURE, dpi=110)
+
+
+def plot_run(folders: dict[str, Path]) -> "Figure":
+    """The picture of a finished run, from its stage folders by name."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    curve, usage, bars = figure.subplots(1, 3)
+    _learning_curve(curve, folders["finetune"] / "metrics.csv")
+    _code_usage(usage, json.loads((folders["tokenize"] / "codebook_health.json").read_text()))
+    _methods(bars, json.loads((folders["evaluate"] / "metrics.json").read_text()))
+    return figure
+
+
+def _learning_curve(axes: "Axes", file: Path) -> None:
+    curves: dict[str, list[tuple[float, float]]] = {}
+    with file.open() as stream:
+        for row in csv.DictReader(stream):
+            curves.setdefault(row["name"].partition("/")[2], []).append((float(row["step"]), float(row["value"])))
+    losses = axes.twinx()
+    for name, on, colour in (("valid/ndcg@10", axes, "C0"), ("train/loss", losses, "C1"), ("valid/loss", losses, "C3")):
+        steps, values = zip(*sorted(curves.get(name, [(0.0, float("nan"))])), strict=True)
+        on.plot(steps, values, colour, marker=".", label=name)
+    axes.set(title="Training", xlabel="optimiser steps", ylabel="NDCG@10 (validation)")
+    losses.set_ylabel("cross-entropy per token")
+    lines = [*axes.get_lines(), *losses.get_lines()]
+    axes.legend(lines, [str(line.get_label()) for line in lines], frameon=False, fontsize=8)
+
+
+def _code_usage(axes: "Axes", health: dict[str, Any]) -> None:
+    """Perplexity and codes in use as shares of the codebook, per level."""
+    levels = health["levels"]
+    places = np.arange(len(levels))
+    axes.bar(places - 0.2, [level["used"] / level["size"] for level in levels], 0.4, label="codes in use")
+    axes.bar(places + 0.2, [level["perplexity"] / level["size"] for level in levels], 0.4, label="perplexity")
+    axes.set_xticks(
+        places, [f"level {place + 1}\n({level['size']} codes)" for place, level in zip(places, levels, strict=True)]
+    )
+    axes.set(title=f"Identifiers: {health['collision_rate']:.1%} collide before resolution", ylim=(0, 1.25))
+    axes.set_ylabel("share of the codebook")
+    axes.legend(frameon=False, ncols=2, loc="upper center", fontsize=8)
+
+
+def _methods(axes: "Axes", found: dict[str, Any]) -> None:
+    methods = list(found["metrics"])
+    places = np.arange(len(methods))
+    for shift, name in ((-0.2, "recall@10"), (0.2, "ndcg@10")):
+        values = [found["metrics"][method][name] for method in methods]
+        errors = [found["metrics"][method][f"{name}_se"] for method in methods]
+        axes.bar(places + shift, values, 0.4, yerr=errors, capsize=3, label=name)
+    axes.set_xticks(places, methods)
+    axes.set(title=f"{found['settings']['split'].capitalize()} split, mean and standard error", ylim=(0, None))
+    axes.legend(frameon=False, fontsize=8)
