@@ -4,6 +4,7 @@ import json
 import os
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,10 @@ def toy_folder(tmp_path_factory) -> Path:
 @pytest.fixture
 def toy_settings(toy_folder) -> dict:
     """A pipeline over the toy films that needs no text model and takes seconds."""
+    return _toy_settings(toy_folder)
+
+
+def _toy_settings(toy_folder: Path) -> dict:
     tiny_t5 = {"n_encoder_layers": 1, "n_decoder_layers": 1, "d_model": 32, "n_heads": 2, "d_kv": 16, "d_ff": 64}
     return {
         "prepare": {
@@ -77,3 +82,30 @@ def toy_settings(toy_folder) -> dict:
         },
         "evaluate": {"n_beams": 20},
     }
+
+
+@pytest.fixture
+def tigerlite_command(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
+    """Runs `tigerlite` in this process; gives the exit code and what it printed on stderr."""
+    from tigerlite import __main__ as program
+
+    def call(*argv: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["tigerlite", *map(str, argv)])
+        code = 0
+        try:
+            program.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        return code, capsys.readouterr().err
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def toy_metrics(tmp_path_factory, toy_folder) -> dict:
+    """Metrics of the toy pipeline, run once without a break."""
+    from tigerlite.config import from_dict
+    from tigerlite.stages.pipeline import PipelineConfig, train
+
+    settings = {**_toy_settings(toy_folder), "out": str(tmp_path_factory.mktemp("whole"))}
+    return train(from_dict(PipelineConfig, settings)).evaluation.metrics

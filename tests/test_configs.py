@@ -7,10 +7,12 @@ import yaml
 
 from tigerlite.config import known_keys, parse
 from tigerlite.stages.pipeline import PipelineConfig
+from tigerlite.studies import plan as plans
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 RUNS = [file for file in sorted(CONFIGS.rglob("*.yaml")) if file.parent.name not in ("sweeps", "studies")]
 SWEEPS = sorted((CONFIGS / "sweeps").glob("*.yaml"))
+STUDIES = sorted((CONFIGS / "studies").glob("*.yaml"))
 
 
 def name(file: Path) -> str:
@@ -49,3 +51,25 @@ def test_a_sweep_is_what_wandb_accepts_and_its_keys_exist(file):
     trial = [f"--{key}={choice['values'][0]}" for key, choice in sweep["parameters"].items()]
     given = [part for part in sweep["command"] if part.startswith("--")]
     parse(PipelineConfig, [part.replace("=configs/", f"={CONFIGS}/") for part in given] + trial, program="test")
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=name)
+def test_every_row_of_a_study_is_a_config_on_each_of_its_data_sets(file, monkeypatch):
+    monkeypatch.setattr(plans.prepare, "inputs_fingerprint", lambda config: "data that are not read here")
+    study = plans.read_study(file)
+    assert study.config.datasets
+    for dataset in study.config.datasets:
+        jobs = plans.plan(study, dataset)
+        assert len(jobs) == len({job.key for job in jobs}) == len(study.config.rows) * len(study.config.seeds)
+        assert {job.row for job in jobs} == set(study.config.rows)
+
+
+def test_presets_are_of_the_sizes_that_their_names_promise():
+    def tiger(preset: str):
+        return parse(PipelineConfig, [f"--config={CONFIGS / 'hardware' / preset}.yaml"], program="test").finetune.tiger
+
+    smoke, study, paper = tiger("smoke"), tiger("study_cpu"), tiger("paper_gpu")
+    assert (smoke.t5.n_encoder_layers, smoke.t5.d_model, smoke.epochs) == (1, 64, 1)
+    assert (study.t5.n_encoder_layers, study.t5.d_model, study.t5.n_heads, study.t5.d_kv) == (2, 128, 4, 64)
+    assert (study.encoder_attention, study.n_validation_users) == ("causal", 10_000)
+    assert (paper.t5.n_encoder_layers, paper.epochs) == (4, 200)

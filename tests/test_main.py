@@ -68,42 +68,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(monkeypatch, capsys, tmp_path, ar
     assert not list(tmp_path.rglob("DONE"))
 
 
-BAD_DATA = {
-    "null user": ("user,item,time\n,a,1\n", {}, "user"),
-    "bad time": ("user,item,time\nu,a,yesterday\n", {}, "time"),
-    "missing column": ("user,thing,time\nu,a,1\n", {}, "item"),
-    "nothing left": (
-        "user,item,time\nu,a,1\nu,b,2\nu,c,3\n",
-        {"--prepare.filtering.min_user_interactions": "9"},
-        "min_user",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD_DATA)
-def test_bad_data_is_refused_and_leaves_nothing_finished(monkeypatch, capsys, tmp_path, case):
-    text, flags, word = BAD_DATA[case]
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "interactions.csv").write_text(text)
-    argv = ["prepare", "--prepare.reader=tabular", f"--prepare.folder={data}", f"--out={tmp_path / 'out'}"]
-    code, _, err = call(monkeypatch, capsys, *argv, *(f"{flag}={value}" for flag, value in flags.items()))
-    assert code == 2
-    assert word in err
-    assert err.count("\n") == 1
-    assert not list(tmp_path.rglob("DONE"))
-
-
-def test_fewer_items_than_codes_names_the_setting(monkeypatch, capsys, tmp_path, toy_settings):
-    toy_settings["tokenize"]["rqvae"]["codebook_sizes"] = [128, 8]
-    file = tmp_path / "c.yaml"
-    file.write_text(json.dumps(toy_settings))
-    code, _, err = call(monkeypatch, capsys, "tokenize", f"--config={file}", f"--out={tmp_path / 'out'}")
-    assert code == 2
-    assert "codebook_sizes" in err
-    assert not list(tmp_path.glob("out/tokenize-*/DONE"))
-
-
 def test_an_unwritable_output_folder_is_one_line(monkeypatch, capsys, tmp_path, toy_settings):
     (tmp_path / "blocked").write_text("a file, not a folder")
     file = tmp_path / "c.yaml"

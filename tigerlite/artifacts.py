@@ -81,7 +81,7 @@ class Runs:
             _build_or_wait(folder, job, build)
         elif stage.TRAINS:
             _join_or_wait(folder, job, build)
-        _wait(folder)
+        _wait(folder, job)
         verify(folder)
         return stage.load(folder)
 
@@ -124,20 +124,31 @@ def write_json(file: Path, value: Any) -> None:
     os.replace(aside, file)
 
 
+@contextlib.contextmanager
+def claimed(claim: Path, job: dict[str, Any] | None = None) -> Iterator[bool]:
+    """Hold a claim while the body runs; False, and nothing held, where another job that is alive holds it.
+
+    False as well for the one call that clears away the claim of a dead job: ask again.
+    """
+    if not _claim(claim, job or _job()):
+        yield False
+        return
+    try:
+        with _heartbeat(claim):
+            yield True
+    finally:
+        shutil.rmtree(claim, ignore_errors=True)
+
+
 def _build_or_wait(folder: Path, job: dict[str, Any], build: Callable[[], None]) -> None:
     """First process of a job: build the folder unless it is there or another job is building it."""
     announced = False
     while not (folder / DONE).exists():
-        claim = folder.with_name(folder.name + ".claim")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if _claim(claim, job):
-            try:
-                if not (folder / DONE).exists():
-                    with _heartbeat(claim):
-                        build()
-            finally:
-                shutil.rmtree(claim, ignore_errors=True)
-        else:
+        with claimed(folder.with_name(folder.name + ".claim"), job) as mine:
+            if mine and not (folder / DONE).exists():
+                build()
+        if not mine:
             if not announced:
                 log.info("%s is being built by another job; waiting for it", folder.name)
                 announced = True
@@ -151,12 +162,19 @@ def _join_or_wait(folder: Path, job: dict[str, Any], build: Callable[[], None]) 
         owner = _owner(claim)
         if owner and (owner["launch"] == job["launch"] or owner["pid"] == job["parent"]):
             return build()
-        time.sleep(POLL_SECONDS)
+        _pause(job)
 
 
-def _wait(folder: Path) -> None:
+def _wait(folder: Path, job: dict[str, Any]) -> None:
     while not (folder / DONE).exists():
-        time.sleep(POLL_SECONDS)
+        _pause(job)
+
+
+def _pause(job: dict[str, Any]) -> None:
+    """Sleep a moment; end with the process that started this one, whose failure nobody else would tell us of."""
+    time.sleep(POLL_SECONDS)
+    if os.getppid() != job["parent"]:
+        raise SystemExit(1)
 
 
 def _claim(claim: Path, job: dict[str, Any]) -> bool:
@@ -249,7 +267,7 @@ def _name_full_disk(out: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, OSError) and shutil.disk_usage(out).free < 1 << 20:
+        if not isinstance(error, OSError | InputError) and shutil.disk_usage(out).free < 1 << 20:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out)) from error
         raise
 

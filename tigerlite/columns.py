@@ -2,7 +2,7 @@
 
 Interactions (one row per event): `USER`, `ITEM` (strings, external ids), `ROW` (position in the input, breaks ties in
 time), and where the data have them `TIME` (whole seconds) and `RATING`. Items (one row per item): `ITEM` and any text
-columns. Ranks (one row per evaluated user): `USER`, `TARGET`, `RANK`.
+columns. Ranks (one row per evaluated user): `USER`, `TARGET`, `HISTORY_LENGTH`, and `RANK/METHOD` for each method.
 """
 
 USER = "user"

@@ -1,7 +1,9 @@
-"""Training samples per second of our T5 and of transformers' T5 of equal size, on the same padded batch.
+"""Training: targets per second of ours, of transformers as usually trained, and of transformers with our batches.
 
-One call is forward, backward, gradient clipping and a fused AdamW step. `full vocabulary` is the objective of the
-transformers row; `level softmax` normalises each position over the codes of its level.
+One call takes a few optimizer steps: forward, backward, gradient clipping, fused AdamW. The batches are an evenly spaced
+choice, by length, of one epoch's batches, so they stand for the whole epoch. `fixed padding` is what the published
+code does: histories padded to max_history items (82 tokens at 20 items), user token and EOS, labels with EOS, softmax
+over the whole vocabulary, fp32. `bucketed` gives transformers our batches, tokens and labels.
 """
 
 from collections.abc import Callable
@@ -9,12 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from speed.synthetic import Synthetic, synthetic
-from speed.timing import Case, measure, report, write
-from tigerlite.config import check
-from tigerlite.recommenders.t5 import T5, T5Config
+from speed.synthetic import DataConfig
+from speed.timing import Case, measure, prepare, report, write
+from tigerlite.config import check, to_dict
+from tigerlite.data.datamodule import SequenceDataModule
+from tigerlite.data.dataset import RecDataset
+from tigerlite.recommenders.t5 import T5Config
+from tigerlite.recommenders.tiger import TIGER, TIGERConfig
+from tigerlite.tokenizers.bank import TokenizerBank
+
+FIXED = "transformers, fixed padding, fp32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,98 +31,167 @@ class Config:
     """Sizes of the benchmark."""
 
     model: T5Config = field(default_factory=lambda: T5Config(n_heads=4, d_ff=512))
-    """Network of both sides (MTGRec's width, arXiv 2504.04400)."""
+    """Network of all sides (MTGRec's, arXiv 2504.04400)."""
+    data: DataConfig = field(default_factory=DataConfig)
     batch_size: int = 256
-    """Samples in a batch."""
-    max_history: int = 20
-    """Items of the longest history."""
-    n_levels: int = 4
-    """Codes per item."""
-    codebook_size: int = 256
-    """Codes per level."""
-    n_items: int = 10_000
-    """Items of the catalogue."""
-    repeats: int = 7
+    """Training targets per optimizer step."""
+    n_batches: int = 4
+    """Optimizer steps per timed call; `fixed padding`, whose steps are all alike, takes one."""
+    repeats: int = 5
     """Timed calls per row."""
     device: str = "cpu"
     """cpu or cuda."""
-    seed: int = 0
-    """Seed of data and weights."""
     out: Path | None = None
     """JSON file to write."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "max_history", "n_levels", "codebook_size", "n_items", "repeats"):
+        for name in ("batch_size", "n_batches", "repeats"):
             value = self.__dict__[name]
             check(value >= 1, name, value, "an integer >= 1")
 
 
 def run(config: Config) -> None:
     """Measure, print, write."""
-    data = synthetic(
-        n_users=config.batch_size,
-        n_items=config.n_items,
-        n_levels=config.n_levels,
-        codebook_size=config.codebook_size,
-        max_history=config.max_history,
-        seed=config.seed,
-        device=config.device,
-    )
-    torch.manual_seed(config.seed)
-    ours = T5(config.model, data.vocab_size).to(config.device)
-    theirs = ours.to_huggingface().to(config.device)
-    cases = []
+    prepare(config.device)
+    dataset, bank = config.data.load()
+    cases = [
+        *_ours(config, dataset, bank, "level", "bidirectional"),
+        *_ours(config, dataset, bank, "vocabulary", "bidirectional"),
+        *_ours(config, dataset, bank, "level", "causal"),
+        *_bucketed(config, dataset, bank),
+        _fixed(config, dataset, bank),
+    ]
+    print(f"batch {config.batch_size}, {torch.get_num_threads()} threads, {config.device}")
+    rows = report(cases, measure(cases, config.repeats, config.device), unit="targets", device=config.device)
+    rates = {row["name"]: row["per_second"] for row in rows}
+    same_precision = {}
     for precision in ("fp32", "bf16"):
-        baseline = f"transformers {precision}"
-        losses = {
-            f"ours, level softmax {precision}": (ours, _level_loss),
-            f"ours, full vocabulary {precision}": (ours, _vocabulary_loss),
-            baseline: (theirs, _transformers_loss),
-        }
-        for name, (model, loss) in losses.items():
-            cases.append(Case(name, _training_step(model, loss, data, precision == "bf16"), baseline))
-    padding = 1 - float(data.mask.float().mean())
-    print(f"batch {config.batch_size}, padding {padding:.0%}, {torch.get_num_threads()} threads, {config.device}")
-    rows = report(cases, measure(cases, config.repeats), amount=config.batch_size, unit="samples")
-    write(config.out, "train", config, rows, padding=padding)
+        theirs = rates[f"transformers, bucketed, {precision}"]
+        for kind in ("level head", "vocabulary head"):
+            same_precision[f"ours, {kind}, {precision}"] = rates[f"ours, {kind}, {precision}"] / theirs
+    print("against transformers, bucketed, of the same precision:")
+    for name, ratio in same_precision.items():
+        print(f"  {name}: {ratio:.2f}x")
+    write(config.out, "train", config, rows, against_bucketed=same_precision)
 
 
-def _training_step(
-    model: torch.nn.Module, loss: Callable[[torch.nn.Module, Synthetic], torch.Tensor], data: Synthetic, bf16: bool
+def _model(config: Config, bank: TokenizerBank, **changes: str | bool) -> TIGER:
+    torch.manual_seed(config.data.seed)
+    settings = TIGERConfig(t5=config.model, max_history=config.data.max_history)
+    return TIGER(to_dict(settings) | changes, bank).to(config.device)
+
+
+def _batches(config: Config, dataset: RecDataset, *, all_prefixes: bool) -> list[tuple[Tensor, Tensor]]:
+    """Histories and targets, or sequences and first positions; on the device."""
+    batches = SequenceDataModule(
+        dataset,
+        batch_size=config.batch_size,
+        max_history=config.data.max_history,
+        seed=config.data.seed,
+        all_prefixes=all_prefixes,
+    ).train_dataloader()
+    ordered = sorted((batch[:2] for batch in batches), key=lambda batch: batch[0].shape[1])
+    n = min(config.n_batches, len(ordered))
+    chosen = [ordered[int((place + 0.5) * len(ordered) / n)] for place in range(n)]
+    return [(first.to(config.device), second.to(config.device)) for first, second in chosen]
+
+
+def _ours(config: Config, dataset: RecDataset, bank: TokenizerBank, head: str, attention: str) -> list[Case]:
+    causal = attention == "causal"
+    model = _model(config, bank, head=head, encoder_attention=attention)
+    batches = _batches(config, dataset, all_prefixes=causal)
+    if causal:
+        losses = [lambda batch=batch: model.prefix_losses(*batch).mean() for batch in batches]
+        places = [torch.arange(items.shape[1], device=items.device) for items, _ in batches]
+        wanted = [
+            (items > 0) & (place >= first[:, None]) for (items, first), place in zip(batches, places, strict=True)
+        ]
+        amount = int(sum(mask.sum() for mask in wanted))
+    else:
+        losses = [lambda batch=batch: model.token_losses(*batch).mean() for batch in batches]
+        amount = sum(len(targets) for _, targets in batches)
+    padding = _padding([items for items, _ in batches])
+    kind = "causal, all prefixes" if causal else f"{head} head"
+    return [
+        Case(
+            name=f"ours, {kind}, {precision}",
+            call=_steps(model.t5, losses, precision, config.device),
+            amount=amount,
+            baseline=FIXED,
+            precision=precision,
+            padding=padding,
+        )
+        for precision in ("fp32", "bf16")
+    ]
+
+
+def _bucketed(config: Config, dataset: RecDataset, bank: TokenizerBank) -> list[Case]:
+    batches = _batches(config, dataset, all_prefixes=False)
+    ours = _model(config, bank)
+    theirs = ours.t5.to_huggingface().to(config.device)
+    theirs.set_attn_implementation("sdpa")
+    losses = [_their_loss(theirs, ours, *batch) for batch in batches]
+    return [
+        Case(
+            name=f"transformers, bucketed, {precision}",
+            call=_steps(theirs, losses, precision, config.device),
+            amount=sum(len(targets) for _, targets in batches),
+            baseline=FIXED,
+            precision=precision,
+            padding=_padding([histories for histories, _ in batches]),
+        )
+        for precision in ("fp32", "bf16")
+    ]
+
+
+def _fixed(config: Config, dataset: RecDataset, bank: TokenizerBank) -> Case:
+    batches = _batches(config, dataset, all_prefixes=False)
+    # Rows of all the batches, as a batch of a shuffled epoch would hold them; padding makes every such batch alike.
+    width = config.data.max_history
+    rows = torch.cat([F.pad(histories, (0, width - histories.shape[1])) for histories, _ in batches])
+    targets = torch.cat([targets for _, targets in batches])
+    chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[: config.batch_size]
+    chosen = chosen.to(rows.device)
+    ours = _model(config, bank, head="vocabulary", eos=True)
+    theirs = ours.t5.to_huggingface().to(config.device)
+    loss = _their_loss(theirs, ours, rows[chosen], targets[chosen])
+    return Case(
+        name=FIXED,
+        call=_steps(theirs, [loss], "fp32", config.device),
+        amount=len(chosen),
+        baseline=FIXED,
+        padding=_padding([rows[chosen]]),
+    )
+
+
+def _their_loss(theirs: torch.nn.Module, ours: TIGER, histories: Tensor, targets: Tensor) -> Callable[[], Tensor]:
+    """Tokens are looked up once, here: only the network is timed."""
+    tokens, mask = ours.encoder_input(histories)
+    labels = ours.item_tokens[targets]
+    if ours.config.eos:
+        labels = F.pad(labels, (0, 1), value=ours.vocab.eos)
+    return lambda: theirs(input_ids=tokens, attention_mask=mask.long(), labels=labels).loss
+
+
+def _steps(
+    model: torch.nn.Module, losses: list[Callable[[], Tensor]], precision: str, device: str
 ) -> Callable[[], None]:
     model.train()
-    # lr 0: the weights of the rows that share a model stay as they are
+    # lr 0: the rows that share a model find the same weights
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)
 
-    def step() -> None:
-        with torch.autocast(data.tokens.device.type, torch.bfloat16, enabled=bf16):
-            value = loss(model, data)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+    def steps() -> None:
+        for loss in losses:
+            with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+                value = loss()
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
 
-    return step
-
-
-def _hidden(model: T5, data: Synthetic) -> tuple[torch.Tensor, torch.Tensor]:
-    """Decoder states (B, L, D) by teacher forcing, and the target codes (B, L)."""
-    codes = data.codes[data.targets]
-    labels = codes + torch.tensor(data.starts, device=codes.device)
-    return model.decode(F.pad(labels[:, :-1], (1, 0)), model.encode(data.tokens, data.mask), data.mask), codes
+    return steps
 
 
-def _level_loss(model: T5, data: Synthetic) -> torch.Tensor:
-    hidden, codes = _hidden(model, data)
-    return F.cross_entropy(model.level_logits(hidden, data.starts, data.sizes).flatten(0, 1), codes.flatten())
-
-
-def _vocabulary_loss(model: T5, data: Synthetic) -> torch.Tensor:
-    hidden, codes = _hidden(model, data)
-    labels = codes + torch.tensor(data.starts, device=codes.device)
-    return F.cross_entropy(model.logits(hidden).flatten(0, 1), labels.flatten())
-
-
-def _transformers_loss(model: torch.nn.Module, data: Synthetic) -> torch.Tensor:
-    labels = data.codes[data.targets] + torch.tensor(data.starts, device=data.codes.device)
-    return model(input_ids=data.tokens, attention_mask=data.mask.long(), labels=labels).loss
+def _padding(items: list[Tensor]) -> float:
+    """Share of places of the batches' item ids (B, T) that are 0."""
+    return 1 - sum(int((batch > 0).sum()) for batch in items) / sum(batch.numel() for batch in items)

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from tests.reference.sequences import leave_one_out as slow_leave_one_out
 from tests.reference.sequences import pad
 from tigerlite.data.dataset import RecDataset
-from tigerlite.data.sequences import gather_batch, history_lengths, row_batches, training_positions
+from tigerlite.data.sequences import (
+    gather_batch,
+    history_lengths,
+    most_recent,
+    row_batches,
+    training_items,
+    training_positions,
+)
 from tigerlite.data.splits import leave_one_out
 
 HISTORIES = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=8)
@@ -62,3 +69,25 @@ def test_row_batches_keep_the_order_of_the_rows():
     batches = list(row_batches(dataset, rows, batch_size=2, max_history=2))
     assert [batch.targets.tolist() for batch in batches] == [[1, 4], [9]]
     assert [batch.histories.tolist() for batch in batches] == [[[3, 2], [2, 3]], [[7, 8]]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(histories=HISTORIES)
+def test_training_items_are_the_training_parts_one_after_the_other(histories):
+    dataset = dataset_of(histories)
+    parts = [history[:-2] if len(history) >= 3 else history for history in histories]
+    assert training_items(dataset).tolist() == [item for part in parts for item in part]
+
+
+def test_most_recent_shifts_long_rows_only():
+    histories = torch.tensor([[1, 2, 3, 4], [5, 6, 0, 0], [0, 0, 0, 0]])
+    assert most_recent(histories, 2).tolist() == [[3, 4], [5, 6], [0, 0]]
+    assert most_recent(histories, 9) is histories
+
+
+@settings(deadline=None, max_examples=40)
+@given(histories=HISTORIES, n_items=st.integers(1, 9))
+def test_most_recent_equals_cutting_every_history(histories, n_items):
+    padded = torch.tensor(pad(histories, 9))
+    cut = most_recent(padded, n_items)
+    assert [[item for item in row if item] for row in cut.tolist()] == [history[-n_items:] for history in histories]

@@ -6,7 +6,8 @@ import torch
 from tests.reference.exhaustive_scoring import best_items, exhaustive_scores
 from tests.reference.python_trie import PythonTrie
 from tigerlite.config import ConfigError, InputError
-from tigerlite.recommenders.beam_search import SCORINGS, Beams, _best, beam_search
+from tigerlite.recommenders.beam_search import beam_search
+from tigerlite.recommenders.scoring import SCORINGS, Beams
 from tigerlite.recommenders.t5 import T5, T5Config
 from tigerlite.recommenders.trie import Trie
 
@@ -134,12 +135,6 @@ def test_equal_scores_keep_lower_paths_inside_and_lower_items_at_the_end():
     assert found.items.tolist() == [expected] * 3
     everything = _search(model, codes, *histories, n_beams=N_ITEMS, k=N_ITEMS)
     assert everything.items.tolist() == [list(range(1, N_ITEMS + 1))] * 3
-
-
-def test_positive_and_negative_zero_tie_and_infinities_sort_last():
-    scores = torch.tensor([[-0.0, 0.0, -1.5, 2.5, -torch.inf, -3e38, 1e-40, -1e-40]])
-    ties = torch.tensor([[9, 3, 1, 8, 0, 5, 6, 7]])
-    assert _best(scores, ties, 8).tolist() == [[3, 6, 1, 0, 7, 2, 5, 4]]
 
 
 @pytest.mark.parametrize("n_items", [1, 3, 11])

@@ -8,7 +8,7 @@ import torch
 from tigerlite.config import ConfigError, InputError, to_dict
 from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.t5 import T5Config
-from tigerlite.recommenders.tiger import TIGER, TIGERConfig, most_recent
+from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
@@ -138,12 +138,6 @@ def test_level_loss_equals_cross_entropy_over_the_levels_tokens_of_the_full_logi
         for level, (offset, size) in enumerate(zip(tiger.vocab.offsets, tiger.vocab.codebook_sizes, strict=True))
     ]
     torch.testing.assert_close(tiger.token_losses(histories, targets), torch.stack(slow, dim=1))
-
-
-def test_most_recent_shifts_long_rows_only():
-    histories = torch.tensor([[1, 2, 3, 4], [5, 6, 0, 0], [0, 0, 0, 0]])
-    assert most_recent(histories, 2).tolist() == [[3, 4], [5, 6], [0, 0]]
-    assert most_recent(histories, 9) is histories
 
 
 @pytest.mark.parametrize(

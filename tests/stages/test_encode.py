@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,7 +70,7 @@ def stop_at_batch(monkeypatch):
 
 
 def test_stage_equals_encoding_in_one_go_and_loads_again(tmp_path, config, texts):
-    embeddings = encode.run(config, catalogue(texts), tmp_path, CPU)
+    embeddings = encode.run(config, catalogue(texts), out=tmp_path, context=CPU)
     np.testing.assert_allclose(embeddings.matrix, encode_texts(texts, config.text), atol=1e-5)
     assert encode.load(tmp_path).fingerprint == embeddings.fingerprint
     assert sorted(path.name for path in tmp_path.iterdir()) == ["embeddings.json", "embeddings.npy"]
@@ -77,12 +79,12 @@ def test_stage_equals_encoding_in_one_go_and_loads_again(tmp_path, config, texts
 def test_interrupted_run_continues_and_ends_with_the_same_numbers(tmp_path, config, texts, stop_at_batch, monkeypatch):
     (tmp_path / "whole").mkdir()
     (tmp_path / "cut").mkdir()
-    whole = encode.run(config, catalogue(texts), tmp_path / "whole", CPU)
+    whole = encode.run(config, catalogue(texts), out=tmp_path / "whole", context=CPU)
     # about 8 batches per shard of 16 texts: batch 20 is in the middle of the third of four shards
     with monkeypatch.context():
         stop_at_batch(20, RuntimeError("power failure"))
         with pytest.raises(RuntimeError, match=r"power failure"):
-            encode.run(config, catalogue(texts), tmp_path / "cut", CPU)
+            encode.run(config, catalogue(texts), out=tmp_path / "cut", context=CPU)
     monkeypatch.undo()
     finished = sorted((tmp_path / "cut" / "shards").iterdir())
     assert 1 <= len(finished) <= 3
@@ -97,7 +99,7 @@ def test_interrupted_run_continues_and_ends_with_the_same_numbers(tmp_path, conf
 
     monkeypatch.setattr(EmbeddingEncoder, "predict_step", count)
     monkeypatch.setattr(encode.shutil, "rmtree", lambda *arguments, **options: None)
-    again = encode.run(config, catalogue(texts), tmp_path / "cut", CPU)
+    again = encode.run(config, catalogue(texts), out=tmp_path / "cut", context=CPU)
     np.testing.assert_array_equal(again.matrix, whole.matrix)
     assert [path.stat().st_mtime_ns for path in finished] == stamps
     assert sum(encoded) == len(texts) - 16 * len(finished)
@@ -106,10 +108,10 @@ def test_interrupted_run_continues_and_ends_with_the_same_numbers(tmp_path, conf
 def test_shards_of_other_texts_or_settings_are_not_used(tmp_path, config, texts, stop_at_batch, monkeypatch):
     stop_at_batch(20, RuntimeError("power failure"))
     with pytest.raises(RuntimeError, match=r"power failure"):
-        encode.run(config, catalogue(texts), tmp_path, CPU)
+        encode.run(config, catalogue(texts), out=tmp_path, context=CPU)
     monkeypatch.undo()
     others = ["drum", *texts[1:]]
-    embeddings = encode.run(config, catalogue(others), tmp_path, CPU)
+    embeddings = encode.run(config, catalogue(others), out=tmp_path, context=CPU)
     np.testing.assert_allclose(embeddings.matrix, encode_texts(others, config.text), atol=1e-5)
     assert not np.allclose(embeddings.matrix[0], encode_texts(texts[:1], config.text)[0], atol=1e-2)
 
@@ -120,10 +122,10 @@ def test_half_written_shard_is_not_taken_for_a_finished_one(tmp_path, config, te
 
     monkeypatch.setattr(encode.os, "replace", fail)
     with pytest.raises(OSError, match=r"No space left"):
-        encode.run(config, catalogue(texts), tmp_path, CPU)
+        encode.run(config, catalogue(texts), out=tmp_path, context=CPU)
     monkeypatch.undo()
     assert [path.name[:5] for path in (tmp_path / "shards").iterdir()] == ["part-"]
-    embeddings = encode.run(config, catalogue(texts), tmp_path, CPU)
+    embeddings = encode.run(config, catalogue(texts), out=tmp_path, context=CPU)
     np.testing.assert_allclose(embeddings.matrix, encode_texts(texts, config.text), atol=1e-5)
 
 
@@ -131,7 +133,7 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_the_next_one_still_works(tmp_path, c
     handler = signal.getsignal(signal.SIGINT)
     stop_at_batch(3, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        encode.run(config, catalogue(texts), tmp_path, CPU)
+        encode.run(config, catalogue(texts), out=tmp_path, context=CPU)
     assert signal.getsignal(signal.SIGINT) is handler
 
 
@@ -151,7 +153,7 @@ def test_rank_zero_runs_alone_where_a_launcher_announced_two_processes(tmp_path,
         announced |= {"LT_CLI_USED": "1", "LT_DEVICES": "2", "LT_STRATEGY": "ddp", "LT_ACCELERATOR": "cpu"}
     for name, value in announced.items():
         monkeypatch.setenv(name, value)
-    embeddings = encode.run(config, catalogue(texts), tmp_path, CPU)
+    embeddings = encode.run(config, catalogue(texts), out=tmp_path, context=CPU)
     np.testing.assert_allclose(embeddings.matrix, encode_texts(texts, config.text), atol=1e-5)
     # the training stages that follow must find what the launcher announced
     assert {name: os.environ.get(name) for name in announced} == announced
@@ -163,21 +165,21 @@ def test_progress_is_a_bar_on_a_terminal_and_plain_lines_elsewhere(
     caplog.set_level(logging.INFO, logger="tigerlite")
     bar = Context(trainer=TrainerConfig(accelerator="cpu"))
     (tmp_path / "plain").mkdir()
-    encode.run(config, catalogue(texts), tmp_path / "plain", bar)
+    encode.run(config, catalogue(texts), out=tmp_path / "plain", context=bar)
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("encoded")]
     assert len(lines) == 4
     assert lines[-1].startswith("encoded 50 of 50 items")
     assert "Predicting" not in capsys.readouterr().out
     monkeypatch.setattr(encode.sys.stdout, "isatty", lambda: True, raising=False)
     (tmp_path / "bar").mkdir()
-    encode.run(config, catalogue(texts), tmp_path / "bar", bar)
+    encode.run(config, catalogue(texts), out=tmp_path / "bar", context=bar)
     assert "it/s" in capsys.readouterr().out
 
 
 def test_attributes_need_no_text_and_no_model(tmp_path):
     attributes = [[f"genre {number % 7}", f"brand {number % 5}"] for number in range(50)]
     config = EncodeConfig(method="attributes", attributes=AttributesConfig(dimensions=6))
-    embeddings = encode.run(config, catalogue(attributes=attributes), tmp_path)
+    embeddings = encode.run(config, catalogue(attributes=attributes), out=tmp_path)
     np.testing.assert_array_equal(embeddings.matrix, encode_attributes(attributes, config.attributes))
 
 
@@ -185,34 +187,60 @@ def test_a_file_is_taken_row_by_row(tmp_path):
     matrix = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
     np.save(tmp_path / "mine.npy", matrix)
     config = EncodeConfig(method="file", file=FileConfig(path=tmp_path / "mine.npy"))
-    np.testing.assert_array_equal(encode.run(config, catalogue(), tmp_path).matrix, matrix)
+    np.testing.assert_array_equal(encode.run(config, catalogue(), out=tmp_path).matrix, matrix)
 
 
 def test_a_file_with_wrong_rows_or_nan_is_refused_and_nothing_is_written(tmp_path):
     config = EncodeConfig(method="file", file=FileConfig(path=tmp_path / "mine.npy"))
     with pytest.raises(InputError, match=r"mine.npy does not exist"):
-        encode.run(config, catalogue(), tmp_path)
+        encode.run(config, catalogue(), out=tmp_path)
     np.save(tmp_path / "mine.npy", np.ones((49, 3)))
     with pytest.raises(InputError, match=r"embeddings have 49 rows but the data set has 50 items"):
-        encode.run(config, catalogue(), tmp_path)
+        encode.run(config, catalogue(), out=tmp_path)
     np.save(tmp_path / "mine.npy", np.full((50, 3), np.nan))
     with pytest.raises(InputError, match=r"NaN or infinity in 50 of 50 rows"):
-        encode.run(config, catalogue(), tmp_path)
+        encode.run(config, catalogue(), out=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.npy"]
+
+
+def test_a_file_counts_by_its_content(tmp_path):
+    file = tmp_path / "mine.npy"
+    config = EncodeConfig(method="file", file=FileConfig(path=file))
+    np.save(file, np.ones((50, 3)))
+    first = encode.source(config).fingerprint
+    assert encode.source(config).fingerprint == first
+    np.save(file, np.zeros((50, 3)))
+    assert encode.source(config).fingerprint != first
+    file.unlink()
+    with pytest.raises(InputError, match=r"embedding file .*mine\.npy does not exist; give an \.npy file"):
+        encode.source(config)
+
+
+def test_a_model_folder_counts_by_its_content_and_other_sources_have_none(tmp_path, config):
+    folder = tmp_path / "model"
+    shutil.copytree(config.text.model, folder)
+    moved = replace(config, text=replace(config.text, model=str(folder)))
+    assert encode.source(moved) == encode.source(config)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert encode.source(moved) != encode.source(config)
+    assert encode.source(EncodeConfig()) is None
+    assert encode.source(EncodeConfig(method="attributes")) is None
+    assert encode.source(EncodeConfig(text=TextEncoderConfig(model="somebody/on-the-hub"))) is None
 
 
 def test_missing_texts_or_attributes_name_the_remedy(tmp_path, config):
     with pytest.raises(InputError, match=r"no item texts.*encode.method=attributes.*imported identifiers"):
-        encode.run(config, catalogue(), tmp_path, CPU)
+        encode.run(config, catalogue(), out=tmp_path, context=CPU)
     with pytest.raises(InputError, match=r"encode.method='attributes' but the data set has no item attributes"):
-        encode.run(EncodeConfig(method="attributes"), catalogue(), tmp_path)
+        encode.run(EncodeConfig(method="attributes"), catalogue(), out=tmp_path)
 
 
 def test_an_accelerator_that_is_not_there_is_one_line(tmp_path, config, texts):
     for accelerator in ("tpu", "abacus"):
         context = Context(trainer=TrainerConfig(accelerator=accelerator))
-        with pytest.raises(InputError, match=rf"trainer.accelerator='{accelerator}' cannot be used here") as caught:
-            encode.run(config, catalogue(texts), tmp_path, context)
+        with pytest.raises(InputError, match=rf"accelerator={accelerator}, .* cannot be used here") as caught:
+            encode.run(config, catalogue(texts), out=tmp_path, context=context)
         assert "\n" not in str(caught.value)
 
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
@@ -65,6 +66,18 @@ def test_until_stops_there(toy_settings, tmp_path):
         "encode",
         "tokenize",
     }
+
+
+def test_another_embedding_file_under_the_same_name_is_noticed(toy_settings, tmp_path):
+    toy_settings["encode"] = {"method": "file", "file": {"path": str(tmp_path / "mine.npy")}}
+    runs = []
+    for value in (0.0, 1.0):
+        matrix = np.random.default_rng(0).normal(size=(60, 8))
+        matrix[0] = value
+        np.save(tmp_path / "mine.npy", matrix)
+        runs.append(train(config_for(toy_settings, tmp_path / "out", until="encode")))
+    assert runs[0].folders["prepare"] == runs[1].folders["prepare"]
+    assert [run.embeddings.matrix[0, 0] for run in runs] == [0.0, 1.0]
 
 
 def test_pretraining_hands_its_weights_to_finetuning(toy_settings, tmp_path):

@@ -1,16 +1,23 @@
 """Training a recommender: a resumed run equals an uninterrupted one, and starting weights are used."""
 
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.sequences import training_positions
 from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.stages import recommend
 from tigerlite.stages.recommend import RecommendConfig
+from tigerlite.stages.trainer import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
@@ -26,10 +33,13 @@ CONFIG = RecommendConfig(
 )
 
 
-@pytest.fixture
-def dataset() -> RecDataset:
+def changed(**settings) -> RecommendConfig:
+    return replace(CONFIG, tiger=replace(CONFIG.tiger, **settings))
+
+
+def circle() -> RecDataset:
     """Forty users who walk through twelve items in a circle."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
     lengths = rng.integers(5, 9, size=40)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     items = np.concatenate([(np.arange(n) + rng.integers(N_ITEMS)) % N_ITEMS + 1 for n in lengths]).astype(np.int32)
@@ -46,22 +56,34 @@ def dataset() -> RecDataset:
     )
 
 
-@pytest.fixture
-def bank() -> TokenizerBank:
+def grid() -> TokenizerBank:
+    """Twelve items on a grid of 4 x 3 codes."""
     items = torch.arange(N_ITEMS)
     codes = torch.stack([items // 3, items % 3], dim=1)
     return TokenizerBank(torch.cat([torch.zeros(1, 2, dtype=torch.int64), codes])[None], SemanticVocab((4, 3)))
+
+
+@pytest.fixture
+def dataset() -> RecDataset:
+    return circle()
+
+
+@pytest.fixture
+def bank() -> TokenizerBank:
+    return grid()
 
 
 def weights(model: TIGER) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in model.t5.parameters()])
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(dataset, bank, tmp_path, monkeypatch):
+@pytest.mark.parametrize("encoder_attention", ["bidirectional", "causal"])
+def test_a_resumed_run_equals_an_uninterrupted_one(dataset, bank, tmp_path, monkeypatch, encoder_attention):
+    config = changed(encoder_attention=encoder_attention)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    expected = recommend.run(CONFIG, dataset, bank, out=whole)
+    expected = recommend.run(config, dataset, bank, out=whole)
 
     original = TIGER.training_step
 
@@ -72,11 +94,11 @@ def test_a_resumed_run_equals_an_uninterrupted_one(dataset, bank, tmp_path, monk
 
     monkeypatch.setattr(TIGER, "training_step", interrupted)
     with pytest.raises(RuntimeError, match="killed"):
-        recommend.run(CONFIG, dataset, bank, out=broken)
+        recommend.run(config, dataset, bank, out=broken)
     assert (broken / "last.ckpt").exists()
     assert not (broken / "model.safetensors").exists()
     monkeypatch.setattr(TIGER, "training_step", original)
-    resumed = recommend.run(CONFIG, dataset, bank, out=broken)
+    resumed = recommend.run(config, dataset, bank, out=broken)
     torch.testing.assert_close(weights(resumed), weights(expected), atol=0, rtol=0)
 
 
@@ -111,3 +133,28 @@ def test_a_bank_of_another_catalogue_is_refused(dataset, tmp_path):
     codes = torch.tensor([[[0], [0], [1]]])
     with pytest.raises(InputError, match="the bank has 2 items but the data set 12"):
         recommend.run(CONFIG, dataset, TokenizerBank(codes, SemanticVocab((2,))), out=tmp_path)
+
+
+def test_two_processes_train_like_one(dataset, bank, tmp_path):
+    # The same global batches and no dropout, whose stream differs between processes: the runs differ by rounding only.
+    assert len(training_positions(dataset)) % 2 == 0  # an odd sample would be left out by two processes
+    subprocess.run([sys.executable, __file__, str(tmp_path)], check=True, timeout=240, capture_output=True, text=True)
+    for attention in ("bidirectional", "causal"):
+        (tmp_path / "one" / attention).mkdir(parents=True)
+        one = recommend.run(_without_dropout(attention), dataset, bank, out=tmp_path / "one" / attention)
+        two = recommend.load(tmp_path / attention)
+        torch.testing.assert_close(weights(two), weights(one), atol=2e-3, rtol=2e-3)
+
+
+def _without_dropout(encoder_attention: str) -> RecommendConfig:
+    tiny = replace(CONFIG.tiger.t5, dropout=0.0)
+    return changed(t5=tiny, encoder_attention=encoder_attention, max_history=3)
+
+
+if __name__ == "__main__":
+    # Lightning's ddp starts this file again for the second process.
+    two_processes = Context(trainer=TrainerConfig(accelerator="cpu", devices=2, strategy="ddp", progress=False))
+    for attention in ("bidirectional", "causal"):
+        place = Path(sys.argv[1]) / attention
+        place.mkdir(exist_ok=True)
+        recommend.run(_without_dropout(attention), circle(), grid(), out=place, context=two_processes)

@@ -1,7 +1,8 @@
 """Batches of item ids for training, validation and test: no worker processes, no Python per sample.
 
 The order of an epoch is a function of (seed, epoch), so a run resumed at an epoch boundary sees what an uninterrupted
-one sees. Samples are shuffled, sorted by history length inside windows of 50 batches, and the batches shuffled again:
+one sees. Checkpoints are written at the ends of epochs, never inside: a run killed mid-epoch repeats that epoch from its
+first batch. Samples are shuffled, sorted by history length inside windows of 50 batches, and the batches shuffled again:
 little padding, and each batch is still a random part of the epoch. `batch_size` is global: each of W processes gets
 its 1/W of every batch, and all get the same number of batches, so the number of processes does not change what an
 optimizer step sees.
@@ -89,9 +90,14 @@ class SequenceDataModule(LightningDataModule):
         )
 
     def _prefix_loader(self, chunks: np.ndarray, rank: int, world: int) -> "PrefixBatchSequence":
+        if len(chunks) < world:
+            raise InputError(f"{len(chunks)} training sequences are too few for {world} processes; use fewer")
+
         def plan() -> list[np.ndarray]:
-            batches = plan_prefix_epoch(chunks, batch_size=self.batch_size, seed=self.seed, epoch=self._current_epoch())
-            return [chunks[batch] for batch in batches if len(batch) >= world]
+            batches = plan_prefix_epoch(
+                chunks, batch_size=self.batch_size, seed=self.seed, epoch=self._current_epoch(), world=world
+            )
+            return [chunks[batch] for batch in batches]
 
         return PrefixBatchSequence(self.dataset, plan, rank, world)
 

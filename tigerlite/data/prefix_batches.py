@@ -53,12 +53,15 @@ def plan_chunks(dataset: RecDataset, max_history: int) -> np.ndarray:
     return chunks[np.argsort(chunks[:, 2], kind="stable")]
 
 
-def plan_prefix_epoch(chunks: np.ndarray, *, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+def plan_prefix_epoch(
+    chunks: np.ndarray, *, batch_size: int, seed: int, epoch: int, world: int = 1
+) -> list[np.ndarray]:
     """Indices of the chunks of every global batch; a function of (seed, epoch).
 
-    Chunks are shuffled, sorted by shape within windows of about 50 batches, cut where another `batch_size` targets
-    are reached, and the batches shuffled. The number of batches is ceil(targets / batch_size) in every epoch, as long as no
-    chunk alone has more than `batch_size` targets.
+    Chunks are shuffled, sorted by shape within windows of about 50 batches, cut into batches of about equally many
+    targets, and the batches shuffled. Every chunk occurs once and every batch has at least one for each of `world`
+    processes. The number of batches is the same in every epoch, since Lightning asks for it once: ceil(targets /
+    batch_size), or chunks // world where that is less.
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(chunks))
@@ -67,10 +70,18 @@ def plan_prefix_epoch(chunks: np.ndarray, *, batch_size: int, seed: int, epoch: 
     window = before // (WINDOW * batch_size)
     context, lengths = (chunks[:, 2] - chunks[:, 0])[order], (chunks[:, 1] - chunks[:, 0])[order]
     order = order[np.lexsort((lengths, context, window))]
-    before = np.cumsum(n_targets[order]) - n_targets[order]
-    cuts = np.flatnonzero(np.diff(before // batch_size)) + 1
+    cuts = _even_cuts(np.cumsum(n_targets[order]), batch_size, world)
     batches = np.split(order, cuts)
     return [batches[index] for index in generator.permutation(len(batches))]
+
+
+def _even_cuts(reached: np.ndarray, batch_size: int, world: int) -> np.ndarray:
+    """Where chunks that reach so many targets are cut, leaving at least `world` chunks on either side of each cut."""
+    n_batches = max(min(-(-int(reached[-1]) // batch_size), len(reached) // world), 1)
+    number = np.arange(1, n_batches)
+    cuts = np.searchsorted(reached, reached[-1] * number / n_batches, side="left") + 1
+    cuts = np.maximum.accumulate(np.maximum(cuts - number * world, 0)) + number * world
+    return np.minimum(cuts, len(reached) - (n_batches - number) * world)
 
 
 def gather_prefix_batch(items: Tensor, chunks: Tensor, n_targets: float) -> PrefixBatch:

@@ -70,6 +70,19 @@ def gather_batch(items: Tensor, offsets: Tensor, rows: Tensor, max_history: int)
     return Batch(histories, items[positions].long(), users)
 
 
+def most_recent(histories: Tensor, n_items: int) -> Tensor:
+    """The last `n_items` items of each right-padded history (B, T), right-padded, shape (B, min(T, n_items)).
+
+    >>> most_recent(torch.tensor([[1, 2, 3], [4, 0, 0]]), 2).tolist()
+    [[2, 3], [4, 0]]
+    """
+    if histories.shape[1] <= n_items:
+        return histories
+    lengths = (histories > 0).sum(dim=1, keepdim=True)
+    first = (lengths - n_items).clamp(min=0)
+    return histories.gather(1, first + torch.arange(n_items, device=histories.device))
+
+
 def row_batches(dataset: RecDataset, rows: np.ndarray, *, batch_size: int, max_history: int) -> Iterator[Batch]:
     """The samples at `rows` (S, 2) in their order, `batch_size` at a time."""
     items, offsets = torch.from_numpy(dataset.items), torch.from_numpy(dataset.offsets)

@@ -20,13 +20,15 @@ from torch import Tensor
 
 from tigerlite.config import InputError, check, check_choice, from_dict, to_dict
 from tigerlite.data.prefix_batches import PrefixBatch
-from tigerlite.data.sequences import Batch
+from tigerlite.data.sequences import Batch, most_recent
 from tigerlite.distributed import all_reduce_sum
 from tigerlite.evaluation.ranking import ranks_in_list
 from tigerlite.losses.weighted_cross_entropy import token_cross_entropy, weighted_mean
 from tigerlite.optim import OptimizerConfig, build_optimizer, build_schedule
 from tigerlite.recommenders.base import Recommendations, Recommender
-from tigerlite.recommenders.beam_search import SCORINGS, beam_search
+from tigerlite.recommenders.beam_search import beam_search
+from tigerlite.recommenders.exact import exact_search
+from tigerlite.recommenders.scoring import SCORINGS
 from tigerlite.recommenders.t5 import T5, T5Config
 from tigerlite.recommenders.trie import Trie
 from tigerlite.tokenizers.bank import TokenizerBank
@@ -110,12 +112,16 @@ class TIGER(LightningModule, Recommender):
         self.stage = stage
         self.vocab = SemanticVocab(bank.vocab.codebook_sizes, n_user_tokens=int(self.config.user_token))
         self.n_beams = 50
+        self.decoding = "beam"
+        """beam (of n_beams) or exact (every item is scored): how `recommend` decodes; validation always takes a beam."""
         self.t5 = T5(self.config.t5, self.vocab.size)
         self.trie = Trie(bank.primary)
         tokens = self.vocab.tokens(bank.primary)
         tokens[0] = self.vocab.pad
         self.register_buffer("codes", bank.primary.clone(), persistent=False)
         self.register_buffer("item_tokens", tokens, persistent=False)
+        # They follow from the bank; ddp, which broadcasts buffers every step, must skip them: 10 M items are 1 GB.
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
     def encoder_input(self, histories: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, S) and mask (B, S) of histories (B, T); S = [1 +] T * L [+ 1]."""
@@ -237,13 +243,16 @@ class TIGER(LightningModule, Recommender):
     def recommend(
         self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
     ) -> Recommendations:
-        """Ranked items by trie-constrained beam search of width max(`n_beams`, k); scores are log-probabilities."""
+        """Ranked items by `decoding`, a beam's width being max(`n_beams`, k); scores are log-probabilities."""
         training = self.training
         self.eval()
         try:
             histories = histories.to(self.device)
             exclude = histories if exclude_history else None
-            return self._search(most_recent(histories, self.config.max_history), k, max(self.n_beams, k), exclude)
+            recent = most_recent(histories, self.config.max_history)
+            if self.decoding == "exact":
+                return self._score_all(recent, k, exclude)
+            return self._search(recent, k, max(self.n_beams, k), exclude)
         finally:
             self.train(training)
 
@@ -262,6 +271,14 @@ class TIGER(LightningModule, Recommender):
             exclude=exclude,
         )
         return Recommendations(beams.items, beams.scores)
+
+    def _score_all(self, histories: Tensor, k: int, exclude: Tensor | None) -> Recommendations:
+        encoded, mask = self.encode(histories)
+        starts, sizes, scoring = self.vocab.offsets, self.vocab.codebook_sizes, self.config.scoring
+        found = exact_search(
+            self.t5, self.trie, encoded, mask, starts=starts, sizes=sizes, k=k, scoring=scoring, exclude=exclude
+        )
+        return Recommendations(found.items, found.scores)
 
     @property
     def fingerprint(self) -> str:
@@ -296,16 +313,3 @@ class TIGER(LightningModule, Recommender):
         model = cls(settings["config"], TokenizerBank.load(folder / "bank"))
         model.t5.load_state_dict(weights)
         return model.eval()
-
-
-def most_recent(histories: Tensor, n_items: int) -> Tensor:
-    """The last `n_items` items of each right-padded history (B, T), right-padded, shape (B, min(T, n_items)).
-
-    >>> most_recent(torch.tensor([[1, 2, 3], [4, 0, 0]]), 2).tolist()
-    [[2, 3], [4, 0]]
-    """
-    if histories.shape[1] <= n_items:
-        return histories
-    lengths = (histories > 0).sum(dim=1, keepdim=True)
-    first = (lengths - n_items).clamp(min=0)
-    return histories.gather(1, first + torch.arange(n_items, device=histories.device))

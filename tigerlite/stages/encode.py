@@ -8,6 +8,7 @@ One process does all of it. Under torchrun or `fabric run` only rank 0 enters, s
 others.
 """
 
+import hashlib
 import logging
 import os
 import shutil
@@ -67,8 +68,60 @@ class EncodeConfig:
             raise ConfigError("file.path is not set but method='file' reads it; give an .npy file (items, dimensions)")
 
 
-def run(config: EncodeConfig, dataset: RecDataset, out: Path, context: Context | None = None) -> ItemEmbeddings:
+@dataclass(frozen=True)
+class Source:
+    """Files besides the data set that the result depends on: an embedding file, or the folder of a text model."""
+
+    fingerprint: str
+    """Changes with the names and contents of the files."""
+
+
+def source(config: EncodeConfig) -> Source | None:
+    """What the stage reads besides the data set; None where that is nothing, or a model named by its hub id.
+
+    Raises:
+        InputError: if the embedding file does not exist.
+    """
+    if config.method == "file":
+        if not config.file.path.is_file():
+            raise InputError(
+                f"embedding file {config.file.path} does not exist; give an .npy file of shape (items, dimensions)"
+            )
+        return Source(_content([config.file.path], config.file.path.parent))
+    if config.method != "text" or config.text.model is None:
+        return None
+    folder = Path(config.text.model).expanduser()
+    return Source(_content(sorted(folder.rglob("*")), folder)) if folder.is_dir() else None
+
+
+def _content(files: Sequence[Path], folder: Path) -> str:
+    """Sixteen hex digits of the files' names in `folder` and their contents."""
+    digest = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            with file.open("rb") as content:
+                digest.update(
+                    f"{file.relative_to(folder)}\n".encode() + hashlib.file_digest(content, "sha256").digest()
+                )
+    return digest.hexdigest()[:16]
+
+
+def run(
+    config: EncodeConfig,
+    dataset: RecDataset,
+    given: Source | None = None,
+    *,
+    out: Path,
+    context: Context | None = None,
+) -> ItemEmbeddings:
     """Embed every item of `dataset` and write the result into `out`, continuing from finished shards found there.
+
+    Args:
+        config: where the embeddings come from.
+        dataset: the items, with texts or attributes.
+        given: what `source` returned; it names the folder of the result, `config` says where the files are.
+        out: an existing folder.
+        context: Trainer settings.
 
     Raises:
         InputError: if the data set has no texts or attributes to encode, the model or file cannot be read, or an

@@ -104,7 +104,7 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
     source = prepare.source(config.prepare, tables)
     run = Run(config.out, runs.stage("prepare", prepare, config.prepare, source), folders=runs.folders)
     if last >= STAGES.index("encode") and config.tokenize.needs_embeddings:
-        run.embeddings = runs.stage("encode", encode, config.encode, run.dataset)
+        run.embeddings = runs.stage("encode", encode, config.encode, run.dataset, encode.source(config.encode))
     if last >= STAGES.index("tokenize"):
         run.bank = runs.stage("tokenize", tokenize, config.tokenize, run.embeddings, run.dataset)
     base = None

@@ -1,6 +1,7 @@
 """How a Lightning Trainer is built: the one place where hardware, progress display, logging and resuming are decided."""
 
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -11,13 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from tigerlite.callbacks.plain_progress import PlainProgress
+from tigerlite.callbacks.terminal_progress import TerminalProgress
 from tigerlite.config import InputError, check, check_choice
 from tigerlite.tracking import FILE, Tracker, append_metrics
 
@@ -127,14 +131,15 @@ def build_trainer(
             num_nodes=config.resolved("num_nodes"),
             precision=config.resolved("precision"),
             max_epochs=epochs,
-            callbacks=[*callbacks, *checkpoints, RichProgressBar(leave=True) if show else PlainProgress(stage)],
+            callbacks=[*callbacks, *checkpoints, TerminalProgress(stage) if show else PlainProgress(stage)],
             logger=_StageLogger(stage, folder, context.tracker),
+            plugins=[_WholeCheckpoints()],
             gradient_clip_val=clip or None,
             num_sanity_val_steps=0,
             check_val_every_n_epoch=validate_every,
             use_distributed_sampler=False,
             enable_model_summary=False,
-            enable_progress_bar=show,
+            enable_progress_bar=False,
             log_every_n_steps=1,
             default_root_dir=folder,
         )
@@ -189,6 +194,27 @@ def running() -> Iterator[None]:
             # Lightning answers Ctrl-C by ignoring further ones and exiting with code 1, which would hide the cause.
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
+
+
+class _WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint aside and renames it, so that a kill or a full disk leaves the one before.
+
+    Lightning's own goes through the system's temporary folder: where that is another file system, it is copied into its
+    place and may end as half a file.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write one file whole or not at all."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(path.name + ".aside")
+        try:
+            aside.write_bytes(content.getbuffer())
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 class _StageLogger(Logger):

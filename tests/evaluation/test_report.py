@@ -1,0 +1,125 @@
+"""The report: every number of the files is on the page, as far as the run went."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from tigerlite.config import InputError
+from tigerlite.evaluation.report import codebook_table, example_lines, metrics_table, print_run, statistics_table
+
+STATISTICS = {"users": 30431, "mean_length": 10.396, "filters": [{"name": "x"}], "content_hash": "0f3a"}
+HEALTH = {
+    "n_items": 20033,
+    "n_distinct": 19201,
+    "n_duplicates": 832,
+    "collision_rate": 832 / 20033,
+    "collisions": "nearest_free",
+    "levels": [{"size": 256, "used": 250, "perplexity": 201.26, "dead": 6}],
+}
+METRICS = {
+    "tiger": {"recall@10": 0.06241, "recall@10_se": 0.00139},
+    "popularity": {"recall@10": 0.0123, "recall@10_se": 0.0006},
+}
+EXAMPLES = [
+    {
+        "user": "u7",
+        "history": ["Alien", "Aliens"],
+        "recommended": [["Heat", -1.234], ["Alien 3", -2.5]],
+        "held_out": "Alien 3",
+    }
+]
+
+
+def settings(**changes) -> dict:
+    return {"split": "test", "n_users": 30431, "exclude_history": False, **changes}
+
+
+def text_of(table) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def test_statistics_show_numbers_and_words_and_leave_out_lists():
+    text = text_of(statistics_table(STATISTICS))
+    assert "30,431" in text
+    assert "mean length" in text
+    assert "10.4" in text
+    assert "0f3a" in text
+    assert "filters" not in text
+
+
+def test_codebook_health_says_what_collided_and_how_each_level_is_used():
+    words = text_of(codebook_table(HEALTH)).split()
+    title = "Identifiers: 19,201 distinct of 20,033 (collision rate 4.15%), 832 duplicates resolved by nearest_free"
+    assert words[: len(title.split())] == title.split()
+    assert words[-5:] == ["1", "256", "250", "201.3", "6"]
+
+
+@pytest.mark.parametrize(
+    ("exclude", "rule"),
+    [(True, "items of the history excluded"), (False, "items of the history may be recommended")],
+)
+def test_metrics_have_standard_errors_and_one_stated_rule_for_all_rows(exclude, rule):
+    table = metrics_table(METRICS, settings(exclude_history=exclude), shown=("recall@10",))
+    text = " ".join(text_of(table).split())  # a title is broken at the table's width
+    assert f"test split, 30,431 users, full ranking, {rule} (all rows)" in text
+    assert "tiger 0.0624 ± 0.0014" in text
+    assert "popularity 0.0123 ± 0.0006" in text
+
+
+def test_examples_mark_a_held_out_item_that_was_recommended():
+    lines = example_lines(EXAMPLES)
+    assert lines == [
+        "User u7",
+        "  history (latest last): Alien | Aliens",
+        "  1. Heat  (-1.23)",
+        "  2. Alien 3  (-2.50)",
+        "  held out: Alien 3  (recommended)",
+        "",
+    ]
+    missed = [{**EXAMPLES[0], "held_out": "Casino"}]
+    assert "  held out: Casino" in example_lines(missed)
+
+
+def write_run(out, *stages: str) -> None:
+    contents = {
+        "prepare": {"statistics.json": STATISTICS},
+        "tokenize": {"codebook_health.json": HEALTH},
+        "evaluate": {
+            "metrics.json": {
+                "metrics": {
+                    "tiger": {f"{m}@{k}{se}": 0.5 for m in ("recall", "ndcg") for k in (5, 10) for se in ("", "_se")}
+                },
+                "settings": settings(),
+            },
+            "examples.json": EXAMPLES,
+        },
+    }
+    for stage in stages:
+        (out / f"{stage}-1").mkdir()
+        for name, content in contents[stage].items():
+            (out / f"{stage}-1" / name).write_text(json.dumps(content))
+    (out / "run.json").write_text(json.dumps({stage: f"{stage}-1" for stage in stages}))
+
+
+def test_a_run_is_printed_as_far_as_it_went(tmp_path, capsys):
+    write_run(tmp_path, "prepare")
+    print_run(tmp_path)
+    printed = capsys.readouterr().out
+    assert "30,431" in printed
+    assert "Identifiers" not in printed
+    write_run_all = tmp_path / "all"
+    write_run_all.mkdir()
+    write_run(write_run_all, "prepare", "tokenize", "evaluate")
+    print_run(write_run_all)
+    printed = capsys.readouterr().out
+    for part in ("Data set", "Identifiers", "full ranking", "held out: Alien 3", "Everything is in"):
+        assert part in printed
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"run\.json does not exist; give the --out folder of a finished pipeline"):
+        print_run(tmp_path)

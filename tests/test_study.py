@@ -1,0 +1,76 @@
+"""The script: which flags are whose, which data sets are meant, mistakes as one line."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tigerlite.config import ConfigError
+from tigerlite.studies.plan import Study, StudyConfig
+from tigerlite.studies.records import read_records
+
+SCRIPT = Path(__file__).resolve().parents[1] / "pipelines" / "study.py"
+
+
+@pytest.fixture(scope="module")
+def study():
+    spec = importlib.util.spec_from_file_location("study_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["study_script"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_flags_of_the_study_are_told_from_the_pipelines(study):
+    argv = ["--study", "a.yaml", "--config", "b.yaml", "--seeds=3", "--finetune.tiger.epochs=2", "--seed=1"]
+    own, flags = study.split_flags(argv)
+    assert own == ["--study=a.yaml", "--seeds=3"]
+    assert flags == ["--config=b.yaml", "--finetune.tiger.epochs=2", "--seed=1"]
+
+
+def test_data_sets_are_the_chosen_the_given_or_all(study):
+    two = Study("s", Path(), StudyConfig(rows={"r": {}}, datasets={"yelp": {}, "office": {}}))
+    none = Study("s", Path(), StudyConfig(rows={"r": {}}))
+    assert study.dataset_names(two, None, []) == ["yelp", "office"]
+    assert study.dataset_names(two, "office", []) == ["office"]
+    assert study.dataset_names(two, None, ["--config=configs/datasets/mine.yaml"]) == ["mine"]
+    assert study.dataset_names(none, "named", ["--config=mine.yaml"]) == ["named"]
+    with pytest.raises(ConfigError, match="data set 'ofice' is not in study 's'; known: yelp, office"):
+        study.dataset_names(two, "ofice", [])
+    with pytest.raises(ConfigError, match="study 's' names no data set; give its file"):
+        study.dataset_names(none, None, [])
+
+
+def test_a_sweep_makes_a_table_with_one_row_per_combination(study, toy_settings, tmp_path, capsys):
+    config = tmp_path / "films.yaml"
+    config.write_text(yaml.safe_dump(toy_settings | {"trainer": {"progress": False, "max_epochs": 1}}))
+    sweep = {
+        "method": "grid",
+        "parameters": {"finetune.tiger.optimizer.lr": {"values": [1e-3, 3e-3]}},
+        "command": [
+            "python",
+            "${program}",
+            f"--config={config}",
+            "--until=finetune",
+            "--tracking.wandb=true",
+            "${args}",
+        ],
+    }
+    (tmp_path / "rates.yaml").write_text(yaml.safe_dump(sweep))
+    results = tmp_path / "results"
+    study.main([f"--sweep={tmp_path / 'rates.yaml'}", f"--results={results}", f"--out={tmp_path / 'runs'}"])
+    records = read_records(results / "rates" / "films")
+    assert [record["row"] for record in records] == ["lr=0.001", "lr=0.003"]
+    assert {record["settings"]["split"] for record in records} == {"validation"}
+    printed = capsys.readouterr().out
+    assert "Against 'lr=0.001'" in printed
+    assert f"Records, table and plot are in {results / 'rates' / 'films'}" in printed
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path):
+    done = subprocess.run([sys.executable, str(SCRIPT), "--seeds=3"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: study=None is out of range; allowed: a file, unless --sweep is given\n"

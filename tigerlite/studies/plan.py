@@ -1,0 +1,190 @@
+"""What a study runs: rows x data sets x seeds, each cell one config of the pipeline.
+
+A study file names rows; each row is what it changes, as nested sections or dotted keys, plus config files under
+`configs` (paths relative to the study file). A cell's config is layered as on the pipeline's command line, later wins:
+
+    files:   --config=FILE flags, the data set's, the row's, the study's (presets)
+    values:  the study's, the data set's, the row's, then the flags of the command line
+    seed:    last
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tigerlite.config import ConfigError, check, check_choice, fingerprint, parse, to_dict
+from tigerlite.stages import encode, evaluate, prepare, recommend, tokenize
+from tigerlite.stages.pipeline import PipelineConfig
+
+FILES = "configs"
+SEEDED = ("recommender", "tokenizer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """A study file."""
+
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name -> what the row changes; the key `configs` of a row is a list of config files."""
+    baseline: str = ""
+    """Row that the others are compared with; empty = the first."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One run per row and seed."""
+    seeds_set: str = "recommender"
+    """recommender (initialisation, order, dropout; the identifiers stay as they are) or tokenizer (that as well)."""
+    configs: tuple[str, ...] = ()
+    """Config files that hold for all rows: presets."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """Values that hold for all rows."""
+    datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name -> a data set's values and `configs`; `prepare.folder` is relative to --data. Empty: --config names the data."""
+
+    def __post_init__(self) -> None:
+        check(len(self.rows) > 0, "rows", self.rows, "at least one row")
+        check_choice("baseline", self.baseline or next(iter(self.rows)), tuple(self.rows))
+        check(len(set(self.seeds)) == len(self.seeds) > 0, "seeds", self.seeds, "different integers, at least one")
+        check_choice("seeds_set", self.seeds_set, SEEDED)
+
+    @property
+    def baseline_row(self) -> str:
+        """Name of the row that the others are compared with."""
+        return self.baseline or next(iter(self.rows))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file with its name and place."""
+
+    name: str
+    folder: Path
+    """What relative paths in it start from."""
+    config: StudyConfig
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell: a row with a seed on a data set."""
+
+    row: str
+    dataset: str
+    seed: int
+    config: PipelineConfig
+    key: str
+    """Names everything that can change the result: settings, input files, versions of the stages."""
+
+
+def read_study(file: Path) -> Study:
+    """The study in a YAML file; its name is the file's.
+
+    Raises:
+        ConfigError: if the file is missing or says something that a study cannot hold.
+    """
+    config = parse(StudyConfig, [f"--config={file}"], program="study")
+    return Study(file.stem, file.parent, config)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as dotted keys.
+
+    >>> flatten({"finetune.tiger": {"epochs": 2, "t5": {"d_model": 64}}})
+    {'finetune.tiger.epochs': 2, 'finetune.tiger.t5.d_model': 64}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def plan(study: Study, dataset: str, flags: Sequence[str] = (), *, data: Path | None = None) -> list[Job]:
+    """The runs of a study on one data set, seed by seed, so that every row has a result early.
+
+    Args:
+        dataset: a name under `datasets`, or any name where `flags` hold the data set's config file.
+        flags: command line of the pipeline; its values hold for all rows.
+        data: folder that the data sets' `prepare.folder` is relative to.
+
+    Raises:
+        ConfigError: if a row does not make a config, two rows make the same one, or rows could not share a table.
+    """
+    configs = {row: _row_config(study, row, dataset, flags, data) for row in study.config.rows}
+    _refuse_incomparable(configs)
+    out = configs[study.config.baseline_row].out  # one folder, so that rows share finished stages
+    jobs = []
+    source = prepare.inputs_fingerprint(next(iter(configs.values())).prepare)
+    for seed in study.config.seeds:
+        for row, config in configs.items():
+            seeded = with_seed(dataclasses.replace(config, out=out), seed, study.config.seeds_set)
+            jobs.append(Job(row, dataset, seed, seeded, _key(seeded, source)))
+    return jobs
+
+
+def with_seed(config: PipelineConfig, seed: int, seeds_set: str) -> PipelineConfig:
+    """The config with its seed: of the recommender's stages alone, or of the tokenizer as well."""
+    if seeds_set == "tokenizer":
+        return dataclasses.replace(config, seed=seed).seeded()
+    return dataclasses.replace(
+        config, pretrain=config.pretrain.with_seed(seed), finetune=config.finetune.with_seed(seed)
+    )
+
+
+def _row_config(study: Study, row: str, dataset: str, flags: Sequence[str], data: Path | None) -> PipelineConfig:
+    data_layer, row_layer = dict(study.config.datasets.get(dataset, {})), dict(study.config.rows[row])
+    given = [flag for flag in flags if flag.startswith("--config=")]
+    files = [*data_layer.pop(FILES, []), *row_layer.pop(FILES, []), *study.config.configs]
+    data_values = flatten(data_layer)
+    if data is not None and "prepare.folder" in data_values:
+        data_values["prepare.folder"] = data / data_values["prepare.folder"]
+    values = flatten(study.config.values) | data_values | flatten(row_layer)
+    argv = [
+        *given,
+        *(f"--config={study.folder / file}" for file in files),
+        *(f"--{key}={_word(value)}" for key, value in values.items()),
+        *(flag for flag in flags if flag not in given),
+    ]
+    try:
+        config = parse(PipelineConfig, argv, program="study")
+    except ConfigError as error:
+        raise ConfigError(f"row '{row}' of study '{study.name}': {error}") from None
+    if config.seed is not None:
+        raise ConfigError(f"seed={config.seed} is set, but a study sets it run by run; use --seeds=N")
+    if not (config.pretrain.enabled or config.finetune.enabled):
+        raise ConfigError(f"row '{row}' of study '{study.name}' trains nothing; set finetune.enabled=true")
+    return dataclasses.replace(config, until="evaluate")
+
+
+def _word(value: Any) -> str:
+    """A value as it is written behind a flag; a bare string would keep the quotes of json."""
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)
+
+
+def _refuse_incomparable(configs: dict[str, PipelineConfig]) -> None:
+    first, *others = configs
+    reference = configs[first]
+    for row in others:
+        config = configs[row]
+        if config.prepare != reference.prepare:
+            raise ConfigError(f"rows '{first}' and '{row}' prepare different data; rows of one table share their users")
+        for name in ("split", "exclude_history"):
+            if to_dict(config.evaluate)[name] != to_dict(reference.evaluate)[name]:
+                raise ConfigError(f"rows '{first}' and '{row}' differ in evaluate.{name}; one table has one rule")
+    seen: dict[str, str] = {}
+    for row, config in configs.items():
+        same = seen.setdefault(_key(config, ""), row)
+        if same != row:
+            raise ConfigError(f"rows '{same}' and '{row}' are the same run; change one, or drop the flag that hides it")
+
+
+def _key(config: PipelineConfig, source: str) -> str:
+    """A name of the result: settings of all stages, without where files lie, what is logged and on which device."""
+    plain = to_dict(config)
+    for name in ("out", "until", "tracking", "trainer", "seed"):
+        plain.pop(name)
+    plain["prepare"].pop("folder")
+    versions = [stage.VERSION for stage in (prepare, encode, tokenize, recommend, evaluate)]
+    return fingerprint(plain, source, versions, config.trainer.result_fields())

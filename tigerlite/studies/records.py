@@ -1,0 +1,117 @@
+"""One json line per finished run: what was run, what it found, what it cost, on which machine.
+
+Lines are only ever appended. A line that a crash cut short is skipped, and the run is made again.
+"""
+
+import contextlib
+import csv
+import json
+import logging
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tigerlite.config import to_dict
+from tigerlite.optim import count_parameters
+from tigerlite.stages.evaluate import RANKS
+from tigerlite.stages.pipeline import Run
+from tigerlite.stages.trainer import LAST, TrainerConfig
+from tigerlite.studies.plan import Job
+from tigerlite.tracking import FILE as CURVES
+
+FILE = "records.jsonl"
+TRAINED = ("pretrain", "finetune")
+
+log = logging.getLogger(__name__)
+
+
+def describe(job: Job, run: Run) -> dict[str, Any]:
+    """The record of a finished run, as far as its folders say; memory is known to the process that ran it alone."""
+    trained = {stage: folder for stage, folder in run.folders.items() if stage in TRAINED}
+    closed_form = {name: found for name, found in run.evaluation.metrics.items() if name != "tiger"}
+    return {
+        "row": job.row,
+        "dataset": job.dataset,
+        "seed": job.seed,
+        "key": job.key,
+        "metrics": run.evaluation.metrics["tiger"],
+        "baselines": closed_form,
+        "settings": run.evaluation.settings,
+        "validation": {stage: best_validation(folder) for stage, folder in trained.items()},
+        "seconds": {stage: _provenance(folder)["seconds"] for stage, folder in run.folders.items()},
+        "updates": {stage: updates(folder) for stage, folder in trained.items()},
+        "n_parameters": count_parameters(run.model.parameters()),
+        "hardware": hardware(job.config.trainer),
+        "fingerprints": {stage: folder.name.removeprefix(f"{stage}-") for stage, folder in run.folders.items()},
+        "ranks": str(run.folders["evaluate"] / RANKS),
+        "config": to_dict(job.config),
+    }
+
+
+def append_record(folder: Path, record: dict[str, Any]) -> None:
+    """Add one line to the records of a study on a data set, and see it on the disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / FILE).open("a+b") as stream:
+        stream.seek(max(stream.seek(0, os.SEEK_END) - 1, 0))
+        torn = stream.read() not in (b"", b"\n")
+        if torn:
+            log.warning("the last line of %s was cut short by a crash and is skipped", stream.name)
+        # On a line of its own also where the line before it never ended.
+        stream.write(torn * b"\n" + json.dumps(record, sort_keys=True, default=str).encode() + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """All whole records of a study on a data set, in the order in which the runs finished."""
+    try:
+        lines = (folder / FILE).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    records = []
+    for line in lines:
+        # Cut short by a crash, or being written at this moment.
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return records
+
+
+def select(records: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[dict[str, Any]]:
+    """The records of these jobs, in their order, as far as they are finished."""
+    found = {(record["row"], record["seed"], record["key"]): record for record in records}
+    return [found[job.row, job.seed, job.key] for job in jobs if (job.row, job.seed, job.key) in found]
+
+
+def updates(folder: Path) -> int:
+    """Optimizer steps of a finished training stage."""
+    return int(torch.load(folder / LAST, weights_only=True, map_location="cpu", mmap=True)["global_step"])
+
+
+def best_validation(folder: Path) -> float | None:
+    """Highest validation NDCG@10 of a finished training stage, the one that chose its checkpoint."""
+    with (folder / CURVES).open() as stream:
+        values = [float(row["value"]) for row in csv.DictReader(stream) if row["name"].endswith("/valid/ndcg@10")]
+    return max(values, default=None)
+
+
+def hardware(trainer: TrainerConfig) -> str:
+    """Processor or GPU, threads, precision and torch version in one line."""
+    on_gpu = trainer.resolved("accelerator") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    device = torch.cuda.get_device_name() if on_gpu else f"{_processor()}, {torch.get_num_threads()} threads"
+    return f"{device}, {trainer.resolved('precision')}, torch {torch.__version__}"
+
+
+def _processor() -> str:
+    """The processor's name; platform.processor() is empty on many Linux systems."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "provenance.json").read_text())
