@@ -5,7 +5,7 @@ from importlib import import_module
 
 from tigerlite.config import InputError, guard, parse
 
-BENCHMARKS = ("train", "beam")
+BENCHMARKS = ("train", "beam", "tokenizer", "evaluate", "scale")
 
 
 def main() -> None:

@@ -227,7 +227,7 @@ def small_disk(tmp_path):
         subprocess.run(["umount", "-l", place], check=True)
 
 
-DISKS = {"prepare": 4096, "tokenize": 80_000, "finetune": 400_000}
+DISKS = {"prepare": 4096, "tokenize": 80_000, "finetune": 600_000}
 
 
 @pytest.mark.parametrize("stage", DISKS)

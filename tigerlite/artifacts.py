@@ -142,16 +142,16 @@ def claimed(claim: Path, job: dict[str, Any] | None = None) -> Iterator[bool]:
 
 def _build_or_wait(folder: Path, job: dict[str, Any], build: Callable[[], None]) -> None:
     """First process of a job: build the folder unless it is there or another job is building it."""
-    announced = False
+    refused = 0
     while not (folder / DONE).exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with claimed(folder.with_name(folder.name + ".claim"), job) as mine:
             if mine and not (folder / DONE).exists():
                 build()
         if not mine:
-            if not announced:
+            refused += 1
+            if refused == 2:  # the first refusal may only have cleared away the claim of a dead job
                 log.info("%s is being built by another job; waiting for it", folder.name)
-                announced = True
             time.sleep(POLL_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""Users per second of our constrained beam search and of transformers' `generate`, encoder included.
+"""Decoding: users per second of our constrained beam search and of transformers' `generate`, encoder included.
 
 `generate` is constrained by a prefix trie of Python dictionaries, as the public LETTER code does, or runs
 unconstrained, when its results need not be items. Its scores are those of our `vocabulary` mode; the share of equal
@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from speed.synthetic import Synthetic, synthetic
-from speed.timing import Case, measure, report, write
-from tigerlite.config import check
-from tigerlite.recommenders.beam_search import Beams, beam_search
-from tigerlite.recommenders.t5 import T5, T5Config
-from tigerlite.recommenders.trie import Trie
+from speed.synthetic import DataConfig, histories_of_test_users
+from speed.timing import Case, measure, prepare, report, write
+from tigerlite.config import check, to_dict
+from tigerlite.recommenders.base import Recommendations
+from tigerlite.recommenders.t5 import T5Config
+from tigerlite.recommenders.tiger import TIGER, TIGERConfig
+from tigerlite.tokenizers.bank import TokenizerBank
+
+TRIE = "generate + trie, fp32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,96 +28,91 @@ class Config:
     """Sizes of the benchmark."""
 
     model: T5Config = field(default_factory=lambda: T5Config(n_heads=4, d_ff=512))
-    """Network of both sides (MTGRec's width, arXiv 2504.04400)."""
+    """Network of both sides (MTGRec's, arXiv 2504.04400)."""
+    data: DataConfig = field(default_factory=DataConfig)
     n_users: int = 32
     """Users in a batch."""
     n_beams: int = 50
     """Beams, all of them returned."""
-    max_history: int = 20
-    """Items of the longest history."""
-    n_levels: int = 4
-    """Codes per item."""
-    codebook_size: int = 256
-    """Codes per level."""
-    n_items: int = 10_000
-    """Items of the catalogue."""
     repeats: int = 5
     """Timed calls per row."""
     device: str = "cpu"
     """cpu or cuda."""
-    seed: int = 0
-    """Seed of data and weights."""
     out: Path | None = None
     """JSON file to write."""
 
     def __post_init__(self) -> None:
-        for name in ("n_users", "n_beams", "max_history", "n_levels", "codebook_size", "n_items", "repeats"):
+        for name in ("n_users", "n_beams", "repeats"):
             value = self.__dict__[name]
             check(value >= 1, name, value, "an integer >= 1")
 
 
 def run(config: Config) -> None:
     """Measure, print, write."""
-    data = synthetic(
-        n_users=config.n_users,
-        n_items=config.n_items,
-        n_levels=config.n_levels,
-        codebook_size=config.codebook_size,
-        max_history=config.max_history,
-        seed=config.seed,
-        device=config.device,
-    )
-    torch.manual_seed(config.seed)
-    ours = T5(config.model, data.vocab_size).to(config.device).eval()
-    search = _search(ours, data, config.n_beams)
-    constrained = _generate(ours, data, config.n_beams, _allowed_tokens(data))
-    baseline = "generate + trie fp32"
+    prepare(config.device)
+    dataset, bank = config.data.load()
+    histories = histories_of_test_users(dataset, config.n_users, config.data).to(config.device)
+    level, vocabulary = _model(config, bank, "level"), _model(config, bank, "vocabulary")
+    calls = {
+        "ours, level scores, fp32": _search(level, histories, config, bf16=False),
+        "ours, level scores, bf16": _search(level, histories, config, bf16=True),
+        "ours, vocabulary scores, fp32": _search(vocabulary, histories, config, bf16=False),
+        "ours, vocabulary scores, bf16": _search(vocabulary, histories, config, bf16=True),
+        TRIE: _generate(vocabulary, histories, config, _allowed_tokens(vocabulary)),
+        "generate, unconstrained, fp32": _generate(vocabulary, histories, config, None),
+    }
     cases = [
-        Case("ours, level scores fp32", lambda: search("level", False), baseline),
-        Case("ours, vocabulary scores fp32", lambda: search("vocabulary", False), baseline),
-        Case("ours, level scores bf16", lambda: search("level", True), baseline),
-        Case(baseline, constrained, baseline),
-        Case("generate unconstrained fp32", _generate(ours, data, config.n_beams, None), baseline),
+        Case(
+            name=name,
+            call=call,
+            amount=len(histories),
+            baseline=TRIE,
+            precision=name[-4:],
+            padding=1 - float((histories > 0).float().mean()),
+        )
+        for name, call in calls.items()
     ]
-    print(f"{config.n_users} users, {config.n_beams} beams, {torch.get_num_threads()} threads, {config.device}")
-    rows = report(cases, measure(cases, config.repeats), amount=config.n_users, unit="users")
-    same = _share_of_equal_results(search("vocabulary", False), constrained(), data)
+    print(f"{len(histories)} users, {config.n_beams} beams, {torch.get_num_threads()} threads, {config.device}")
+    rows = report(cases, measure(cases, config.repeats, config.device), unit="users", device=config.device)
+    rates = {row["name"]: row["per_second"] for row in rows}
+    unconstrained = rates["ours, level scores, fp32"] / rates["generate, unconstrained, fp32"]
+    print(f"ours, level scores, fp32, against generate, unconstrained: {unconstrained:.2f}x")
+    same = _share_of_equal_results(calls["ours, vocabulary scores, fp32"](), calls[TRIE](), vocabulary)
     print(f"results equal to generate + trie, in order: {same:.2%}")
-    write(config.out, "beam", config, rows, results_equal_to_generate=same)
+    overlap = _overlap(calls["ours, level scores, fp32"](), calls["ours, level scores, bf16"]())
+    print(f"results of fp32 that bf16 returns too: {overlap:.2%} (random weights)")
+    more = {"against_unconstrained": unconstrained, "results_equal_to_generate": same, "bf16_overlap": overlap}
+    write(config.out, "beam", config, rows, **more)
 
 
-def _search(model: T5, data: Synthetic, n_beams: int) -> Callable[[str, bool], Beams]:
-    trie = Trie(data.codes).to(data.codes.device)
+def _model(config: Config, bank: TokenizerBank, scoring: str) -> TIGER:
+    torch.manual_seed(config.data.seed)  # the same weights for every scoring
+    settings = TIGERConfig(t5=config.model, max_history=config.data.max_history, scoring=scoring)
+    model = TIGER(to_dict(settings), bank).to(config.device).eval()
+    model.n_beams = config.n_beams
+    return model
 
-    @torch.no_grad()
-    def search(scoring: str, bf16: bool) -> Beams:
-        with torch.autocast(data.tokens.device.type, torch.bfloat16, enabled=bf16):
-            return beam_search(
-                model,
-                trie,
-                model.encode(data.tokens, data.mask),
-                data.mask,
-                starts=data.starts,
-                sizes=data.sizes,
-                n_beams=n_beams,
-                k=n_beams,
-                scoring=scoring,
-            )
+
+def _search(model: TIGER, histories: Tensor, config: Config, *, bf16: bool) -> Callable[[], Recommendations]:
+    def search() -> Recommendations:
+        with torch.autocast(config.device, torch.bfloat16, enabled=bf16):
+            return model.recommend(histories, config.n_beams)
 
     return search
 
 
-def _generate(model: T5, data: Synthetic, n_beams: int, allowed: Callable | None) -> Callable[[], torch.Tensor]:
-    theirs = model.to_huggingface().to(data.tokens.device)
+def _generate(model: TIGER, histories: Tensor, config: Config, allowed: Callable | None) -> Callable[[], Tensor]:
+    theirs = model.t5.to_huggingface().to(config.device)
+    tokens, mask = model.encoder_input(histories)
 
-    def generate() -> torch.Tensor:
+    def generate() -> Tensor:
         """Tokens (B * n_beams, L), the start token cut off."""
         found = theirs.generate(
-            input_ids=data.tokens,
-            attention_mask=data.mask.long(),
-            num_beams=n_beams,
-            num_return_sequences=n_beams,
-            max_new_tokens=len(data.sizes),
+            input_ids=tokens,
+            attention_mask=mask.long(),
+            num_beams=config.n_beams,
+            num_return_sequences=config.n_beams,
+            max_new_tokens=model.vocab.n_levels,
             do_sample=False,
             prefix_allowed_tokens_fn=allowed,
         )
@@ -122,15 +121,15 @@ def _generate(model: T5, data: Synthetic, n_beams: int, allowed: Callable | None
     return generate
 
 
-def _allowed_tokens(data: Synthetic) -> Callable[[int, torch.Tensor], list[int]]:
+def _allowed_tokens(model: TIGER) -> Callable[[int, Tensor], list[int]]:
     """The legal next tokens of a hypothesis, from a trie of dictionaries keyed by token."""
     root: dict = {}
-    for path in (data.codes[1:].cpu() + torch.tensor(data.starts)).tolist():
+    for path in model.item_tokens[1:].tolist():
         node = root
         for token in path:
             node = node.setdefault(token, {})
 
-    def allowed(_user: int, so_far: torch.Tensor) -> list[int]:
+    def allowed(_user: int, so_far: Tensor) -> list[int]:
         node = root
         for token in so_far.tolist()[1:]:
             node = node[token]
@@ -139,6 +138,10 @@ def _allowed_tokens(data: Synthetic) -> Callable[[int, torch.Tensor], list[int]]
     return allowed
 
 
-def _share_of_equal_results(beams: Beams, generated: torch.Tensor, data: Synthetic) -> float:
-    found = data.codes[beams.items] + torch.tensor(data.starts, device=data.codes.device)
-    return float((found == generated.view(found.shape)).all(-1).float().mean())
+def _share_of_equal_results(found: Recommendations, generated: Tensor, model: TIGER) -> float:
+    tokens = model.item_tokens[found.items]  # (B, W, L)
+    return float((tokens == generated.view(tokens.shape)).all(-1).float().mean())
+
+
+def _overlap(left: Recommendations, right: Recommendations) -> float:
+    return float((left.items[:, :, None] == right.items[:, None, :]).any(-1).float().mean())

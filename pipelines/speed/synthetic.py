@@ -82,7 +82,7 @@ def synthetic_bank(n_items: int, config: DataConfig) -> TokenizerBank:
     return TokenizerBank(codes[None], SemanticVocab((size,) * n_levels))
 
 
-def test_histories(dataset: RecDataset, n_users: int, config: DataConfig) -> Tensor:
+def histories_of_test_users(dataset: RecDataset, n_users: int, config: DataConfig) -> Tensor:
     """(B, T) histories of a seeded draw of test users, among them one of full length where there is one."""
     rng = np.random.default_rng(config.seed)
     rows = dataset.test[rng.permutation(len(dataset.test))[:n_users]]

@@ -8,13 +8,17 @@ import polars as pl
 import pytest
 import torch
 
-from tigerlite.config import ConfigError, InputError
+from tigerlite.config import ConfigError, InputError, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.splits import leave_one_out
 from tigerlite.evaluation.ranking import summarise
 from tigerlite.recommenders.base import ScoringRecommender
+from tigerlite.recommenders.t5 import T5Config
+from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.stages import evaluate
 from tigerlite.stages.evaluate import EvaluateConfig
+from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 N_ITEMS = 30
 
@@ -152,3 +156,21 @@ def test_an_empty_split_is_refused_and_nothing_is_written(dataset, tmp_path):
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         EvaluateConfig(**settings)
+
+
+def test_batches_hold_fewer_users_where_beams_are_many_and_never_none():
+    assert EvaluateConfig(n_beams=50).users_per_batch == 256
+    assert EvaluateConfig(n_beams=1000).users_per_batch == 65
+    assert EvaluateConfig(n_beams=100_000).users_per_batch == 1
+
+
+def test_exact_decoding_is_asked_of_the_model_and_recorded(dataset, tmp_path):
+    codes = torch.cat([torch.zeros(1, 2, dtype=torch.int64), torch.cartesian_prod(torch.arange(6), torch.arange(5))])
+    torch.manual_seed(0)
+    config = TIGERConfig(t5=T5Config(n_encoder_layers=1, n_decoder_layers=1, d_model=8, n_heads=2, d_kv=4, d_ff=8))
+    model = TIGER(to_dict(config), TokenizerBank(codes[None], SemanticVocab((6, 5)))).eval()
+    settings = {"n_beams": N_ITEMS, "baselines": ()}  # a beam that prunes nothing
+    beam = evaluate.run(EvaluateConfig(**settings), dataset, model, out=tmp_path)
+    exact = evaluate.run(EvaluateConfig(**settings, decoding="exact"), dataset, model, out=tmp_path)
+    assert exact.metrics == beam.metrics
+    assert (model.decoding, exact.settings["decoding"], beam.settings["decoding"]) == ("exact", "exact", "beam")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tigerlite.evaluation.report import method_order
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -49,7 +51,7 @@ def _learning_curve(axes: "Axes", file: Path) -> None:
     axes.set(title="Training", xlabel="optimiser steps", ylabel="NDCG@10 (validation)")
     losses.set_ylabel("cross-entropy per token")
     lines = [*axes.get_lines(), *losses.get_lines()]
-    axes.legend(lines, [str(line.get_label()) for line in lines], frameon=False, fontsize=8)
+    axes.legend(lines, [str(line.get_label()) for line in lines], frameon=False, fontsize=8, loc="center right")
 
 
 def _code_usage(axes: "Axes", health: dict[str, Any]) -> None:
@@ -67,7 +69,7 @@ def _code_usage(axes: "Axes", health: dict[str, Any]) -> None:
 
 
 def _methods(axes: "Axes", found: dict[str, Any]) -> None:
-    methods = list(found["metrics"])
+    methods = method_order(found["metrics"])
     places = np.arange(len(methods))
     for shift, name in ((-0.2, "recall@10"), (0.2, "ndcg@10")):
         values = [found["metrics"][method][name] for method in methods]

@@ -70,12 +70,23 @@ def metrics_table(
     metrics: Mapping[str, Mapping[str, float]], settings: Mapping[str, Any], shown: Sequence[str] = SHOWN_METRICS
 ) -> "Table":
     """One row per method, mean +- standard error over users."""
-    rule = "items of the history excluded" if settings["exclude_history"] else "items of the history may be recommended"
-    title = f"{settings['split']} split, {settings['n_users']:,} users, full ranking, {rule} (all rows), mean ± standard error"
+    rule = "history excluded" if settings["exclude_history"] else "history not excluded"
+    title = f"{settings['split']} split, {settings['n_users']:,} users, all items ranked, {rule} in all rows; mean ± standard error"
     table = _table(title, "method", *shown)
-    for method, values in metrics.items():
+    for method in method_order(metrics):
+        values = metrics[method]
         table.add_row(method, *(f"{values[name]:.4f} ± {values[name + '_se']:.4f}" for name in shown))
     return table
+
+
+def method_order(metrics: Mapping[str, Any]) -> list[str]:
+    """Baselines from the weakest kind up, then the models.
+
+    >>> method_order({"itemknn": {}, "popularity": {}, "tiger": {}})
+    ['popularity', 'itemknn', 'tiger']
+    """
+    baselines = [name for name in ("popularity", "itemknn") if name in metrics]
+    return baselines + [name for name in metrics if name not in baselines]
 
 
 def example_lines(examples: Sequence[Mapping[str, Any]]) -> list[str]:

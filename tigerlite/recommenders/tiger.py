@@ -9,7 +9,7 @@ the only tokens that can follow. `eos=True, head="vocabulary"` gives the papers'
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,80 +18,21 @@ from lightning.pytorch import LightningModule
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tigerlite.config import InputError, check, check_choice, from_dict, to_dict
+from tigerlite.config import InputError, from_dict, to_dict
 from tigerlite.data.prefix_batches import PrefixBatch
 from tigerlite.data.sequences import Batch, most_recent
 from tigerlite.distributed import all_reduce_sum
 from tigerlite.evaluation.ranking import ranks_in_list
 from tigerlite.losses.weighted_cross_entropy import token_cross_entropy, weighted_mean
-from tigerlite.optim import OptimizerConfig, build_optimizer, build_schedule
+from tigerlite.optim import build_optimizer, build_schedule
 from tigerlite.recommenders.base import Recommendations, Recommender
 from tigerlite.recommenders.beam_search import beam_search
 from tigerlite.recommenders.exact import exact_search
-from tigerlite.recommenders.scoring import SCORINGS
-from tigerlite.recommenders.t5 import T5, T5Config
+from tigerlite.recommenders.t5 import T5
+from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.trie import Trie
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
-
-
-@dataclass(frozen=True, kw_only=True)
-class TIGERConfig:
-    """Network, objective and training length of TIGER."""
-
-    t5: T5Config = field(default_factory=T5Config)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    epochs: int = 20
-    """Training epochs; every prefix of every training sequence is one sample of an epoch."""
-    batch_size: int = 256
-    """Samples per optimiser step over all processes."""
-    max_history: int = 20
-    """Most recent items that the encoder reads (20 in MTGRec, arXiv 2504.04400)."""
-    encoder_attention: str = "bidirectional"
-    """bidirectional (the papers: one encoder pass per target), or causal: items see themselves and earlier items only, and
-    one pass over a sequence trains all its prefixes."""
-    user_token: bool = True
-    """Begin the encoder's input with one constant token, which also makes an empty history valid."""
-    eos: bool = False
-    """End encoder input and labels with EOS, as the papers do; needs head=vocabulary."""
-    head: str = "level"
-    """level: softmax over the codes of the level; vocabulary: over all tokens, as in the papers."""
-    label_smoothing: float = 0.0
-    """Mass of the target spread over the softmax's classes."""
-    scoring: str = "level"
-    """How beam search normalises: level, trie (legal children) or vocabulary (as in the papers)."""
-    valid_beams: int = 20
-    """Beam width in validation (20 in MTGRec's released code)."""
-    exclude_history: bool = False
-    """Whether validation leaves out the items of the history; set it as `evaluate.exclude_history` is set."""
-    n_validation_users: int = 10_000
-    """Users that select the checkpoint (a seeded draw; all where there are fewer)."""
-    validate_every: int = 1
-    """Epochs between validations."""
-    patience: int = 0
-    """Stop after this many validations without a better NDCG@10; 0 = never."""
-    seed: int = 0
-    """Initialisation, data order and dropout."""
-
-    def __post_init__(self) -> None:
-        check(self.epochs >= 1, "epochs", self.epochs, "an integer >= 1")
-        check(self.batch_size >= 1, "batch_size", self.batch_size, "an integer >= 1")
-        check(self.max_history >= 1, "max_history", self.max_history, "an integer >= 1")
-        check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a number in [0, 1)")
-        check(self.valid_beams >= 10, "valid_beams", self.valid_beams, "an integer >= 10, since NDCG@10 is measured")
-        check(self.n_validation_users >= 1, "n_validation_users", self.n_validation_users, "an integer >= 1")
-        check(self.validate_every >= 1, "validate_every", self.validate_every, "an integer >= 1")
-        check(self.patience >= 0, "patience", self.patience, "an integer >= 0")
-        check_choice("encoder_attention", self.encoder_attention, ("bidirectional", "causal"))
-        check_choice("head", self.head, ("level", "vocabulary"))
-        check_choice("scoring", self.scoring, SCORINGS)
-        check(not (self.eos and self.is_causal), "eos", self.eos, "false with encoder_attention=causal")
-        check(not self.eos or self.head == "vocabulary", "eos", self.eos, "false with head=level; set head=vocabulary")
-
-    @property
-    def is_causal(self) -> bool:
-        """Whether training takes all prefixes of a sequence in one pass."""
-        return self.encoder_attention == "causal"
 
 
 class TIGER(LightningModule, Recommender):
@@ -250,33 +191,25 @@ class TIGER(LightningModule, Recommender):
             histories = histories.to(self.device)
             exclude = histories if exclude_history else None
             recent = most_recent(histories, self.config.max_history)
-            if self.decoding == "exact":
-                return self._score_all(recent, k, exclude)
-            return self._search(recent, k, max(self.n_beams, k), exclude)
+            n_beams = None if self.decoding == "exact" else max(self.n_beams, k)
+            return self._search(recent, k, n_beams, exclude)
         finally:
             self.train(training)
 
-    def _search(self, histories: Tensor, k: int, n_beams: int, exclude: Tensor | None) -> Recommendations:
+    def _search(self, histories: Tensor, k: int, n_beams: int | None, exclude: Tensor | None) -> Recommendations:
+        """Without a number of beams every item is scored."""
         encoded, mask = self.encode(histories)
-        beams = beam_search(
+        search = exact_search if n_beams is None else partial(beam_search, n_beams=n_beams)
+        found = search(
             self.t5,
             self.trie,
             encoded,
             mask,
             starts=self.vocab.offsets,
             sizes=self.vocab.codebook_sizes,
-            n_beams=n_beams,
             k=k,
             scoring=self.config.scoring,
             exclude=exclude,
-        )
-        return Recommendations(beams.items, beams.scores)
-
-    def _score_all(self, histories: Tensor, k: int, exclude: Tensor | None) -> Recommendations:
-        encoded, mask = self.encode(histories)
-        starts, sizes, scoring = self.vocab.offsets, self.vocab.codebook_sizes, self.config.scoring
-        found = exact_search(
-            self.t5, self.trie, encoded, mask, starts=starts, sizes=sizes, k=k, scoring=scoring, exclude=exclude
         )
         return Recommendations(found.items, found.scores)
 

@@ -1,0 +1,114 @@
+"""Tokenizer: epochs of our RQ-VAE per second, and of the same model and loss trained from a DataLoader.
+
+Ours gathers rows of a matrix that lies on the device and records every item's codes on the way; the DataLoader loop
+collates batches on the CPU, reads the loss of every step, and encodes all items after the epoch to get their codes.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from speed.timing import Case, measure, prepare, report, write
+from tigerlite.config import check
+from tigerlite.losses.quantization import commitment_loss, reconstruction_loss
+from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
+
+LOOP = "DataLoader loop, fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Sizes of the benchmark."""
+
+    rqvae: RQVAEConfig = field(
+        default_factory=lambda: RQVAEConfig(hidden_sizes=(2048, 1024, 512, 256), batch_size=2048)
+    )
+    """Network of both sides (MTGRec's, arXiv 2504.04400)."""
+    n_items: int = 10_000
+    """Items."""
+    n_dimensions: int = 768
+    """Width of their embeddings."""
+    repeats: int = 5
+    """Timed epochs per row."""
+    device: str = "cpu"
+    """cpu or cuda."""
+    seed: int = 0
+    """Seed of embeddings and weights."""
+    out: Path | None = None
+    """JSON file to write."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_items", "n_dimensions", "repeats"):
+            value = self.__dict__[name]
+            check(value >= 1, name, value, "an integer >= 1")
+
+
+def run(config: Config) -> None:
+    """Measure, print, write."""
+    prepare(config.device)
+    # training_step logs, and says once that nobody listens where there is no Trainer
+    warnings.filterwarnings("ignore", message=".*self.trainer.*")
+    cases = [
+        Case(name=name, call=call, amount=1, baseline=LOOP, precision=name[-4:])
+        for name, call in (
+            ("ours, fp32", _ours(config, bf16=False)),
+            ("ours, bf16", _ours(config, bf16=True)),
+            (LOOP, _loop(config, bf16=False)),
+            ("DataLoader loop, bf16", _loop(config, bf16=True)),
+        )
+    ]
+    print(f"{config.n_items} items, {torch.get_num_threads()} threads, {config.device}")
+    rows = report(cases, measure(cases, config.repeats, config.device), unit="epochs", device=config.device)
+    write(config.out, "tokenizer", config, rows)
+
+
+def _model(config: Config) -> RQVAE:
+    torch.manual_seed(config.seed)
+    model = RQVAE(config.rqvae, config.n_dimensions)
+    model.attach(torch.randn(config.n_items, config.n_dimensions))
+    return model.to(config.device).train()
+
+
+def _ours(config: Config, *, bf16: bool) -> Callable[[], None]:
+    model = _model(config)
+    batches = model.train_dataloader()
+    optimizer = model.configure_optimizers()["optimizer"]
+
+    def epoch() -> None:
+        for rows in batches:
+            with torch.autocast(config.device, torch.bfloat16, enabled=bf16):
+                loss = model.training_step(rows.to(config.device))
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return epoch
+
+
+def _loop(config: Config, *, bf16: bool) -> Callable[[], None]:
+    model = _model(config)
+    items = model.items.cpu()
+    batches = DataLoader(TensorDataset(items[model.training_rows]), batch_size=config.rqvae.batch_size, shuffle=True)
+    optimizer = model.configure_optimizers()["optimizer"]
+
+    def epoch() -> None:
+        total = 0.0
+        for (inputs,) in batches:
+            inputs = inputs.to(config.device)
+            with torch.autocast(config.device, torch.bfloat16, enabled=bf16):
+                reconstructions, quantized = model(inputs)
+                loss = reconstruction_loss(reconstructions, inputs)
+                loss = loss + config.rqvae.beta * commitment_loss(quantized.residuals, quantized.vectors)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            total += loss.item()
+        with torch.no_grad(), torch.autocast(config.device, torch.bfloat16, enabled=bf16):
+            for part in items.split(config.rqvae.batch_size):
+                model.quantizer.encode(model.encoder(part.to(config.device))).cpu()
+
+    return epoch

@@ -1,0 +1,48 @@
+"""How a trained TIGER decodes: exactly or by a beam; and what it does not send between processes."""
+
+import pytest
+import torch
+
+from tigerlite.config import to_dict
+from tigerlite.recommenders.t5 import T5Config
+from tigerlite.recommenders.tiger import TIGER, TIGERConfig
+from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+N_ITEMS = 40
+TINY = T5Config(n_encoder_layers=1, n_decoder_layers=1, d_model=16, n_heads=2, d_kv=8, d_ff=32)
+HISTORIES = torch.tensor([[1, 2, 3, 4], [5, 0, 0, 0], [6, 7, 0, 0]])
+
+
+@pytest.fixture
+def tiger() -> TIGER:
+    torch.manual_seed(0)
+    items = torch.arange(N_ITEMS)
+    codes = torch.cat([torch.zeros(1, 2, dtype=torch.int64), torch.stack([items // 5, items % 5], dim=1)])
+    return TIGER(to_dict(TIGERConfig(t5=TINY)), TokenizerBank(codes[None], SemanticVocab((8, 5)))).eval()
+
+
+@pytest.mark.parametrize("exclude_history", [False, True])
+def test_exact_decoding_equals_a_beam_as_wide_as_the_catalogue(tiger, exclude_history):
+    tiger.n_beams = N_ITEMS
+    expected = tiger.recommend(HISTORIES, k=12, exclude_history=exclude_history)
+    tiger.n_beams, tiger.decoding = 1, "exact"
+    found = tiger.recommend(HISTORIES, k=12, exclude_history=exclude_history)
+    assert torch.equal(found.items, expected.items)
+    torch.testing.assert_close(found.scores, expected.scores, atol=1e-5, rtol=0)
+
+
+def test_exact_decoding_finds_what_a_narrow_beam_prunes(tiger):
+    tiger.n_beams = 1  # greedy
+    histories = torch.arange(1, N_ITEMS + 1)[:, None]
+    narrow = tiger.recommend(histories, k=1)
+    tiger.decoding = "exact"
+    exact = tiger.recommend(histories, k=1)
+    assert (exact.scores >= narrow.scores - 1e-5).all()
+    assert (exact.scores > narrow.scores + 1e-3).any()
+
+
+def test_ddp_broadcasts_no_buffer_of_the_catalogue(tiger):
+    wrapped = {"codes", "item_tokens", "trie.first_child", "trie.codes", "trie.items", "trie.leaf_of_item"}
+    assert wrapped <= set(tiger._ddp_params_and_buffers_to_ignore)
+    assert not set(tiger._ddp_params_and_buffers_to_ignore) & {name for name, _ in tiger.named_parameters()}
