@@ -1,4 +1,4 @@
-"""Tokenizer: epochs of our RQ-VAE per second, and of the same model and loss trained from a DataLoader.
+"""Tokenizer: training items per second of our RQ-VAE, whole epochs, and of the same model and loss fed by a DataLoader.
 
 Ours gathers rows of a matrix that lies on the device and records every item's codes on the way; the DataLoader loop
 collates batches on the CPU, reads the loss of every step, and encodes all items after the epoch to get their codes.
@@ -53,7 +53,7 @@ def run(config: Config) -> None:
     # training_step logs, and says once that nobody listens where there is no Trainer
     warnings.filterwarnings("ignore", message=".*self.trainer.*")
     cases = [
-        Case(name=name, call=call, amount=1, baseline=LOOP, precision=name[-4:])
+        Case(name=name, call=call, amount=config.n_items, baseline=LOOP, precision=name[-4:])
         for name, call in (
             ("ours, fp32", _ours(config, bf16=False)),
             ("ours, bf16", _ours(config, bf16=True)),
@@ -62,7 +62,7 @@ def run(config: Config) -> None:
         )
     ]
     print(f"{config.n_items} items, {torch.get_num_threads()} threads, {config.device}")
-    rows = report(cases, measure(cases, config.repeats, config.device), unit="epochs", device=config.device)
+    rows = report(cases, measure(cases, config.repeats, config.device), unit="items", device=config.device)
     write(config.out, "tokenizer", config, rows)
 
 

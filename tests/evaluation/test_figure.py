@@ -39,8 +39,8 @@ def test_curves_bars_and_labels_hold_the_files_numbers(run):
     assert losses.get_lines()[0].get_xydata().tolist() == [[20, 3.5]]
     assert [bar.get_height() for bar in usage.patches] == [6 / 8, 4 / 4, 4 / 8, 3 / 4]
     assert usage.get_title() == "Identifiers: 12.5% collide before resolution"
-    assert [bar.get_height() for bar in bars.patches] == [0.08, 0.04, 0.04, 0.02]
-    assert [label.get_text() for label in bars.get_xticklabels()] == ["tiger", "popularity"]
+    assert [bar.get_height() for bar in bars.patches] == [0.04, 0.08, 0.02, 0.04]
+    assert [label.get_text() for label in bars.get_xticklabels()] == ["popularity", "tiger"]
 
 
 def test_an_evaluated_run_gets_a_picture_and_another_none(run, tmp_path):
