@@ -71,7 +71,8 @@ def metrics_table(
 ) -> "Table":
     """One row per method, mean +- standard error over users."""
     rule = "history excluded" if settings["exclude_history"] else "history not excluded"
-    title = f"{settings['split']} split, {settings['n_users']:,} users, all items ranked, {rule} in all rows; mean ± standard error"
+    users = f"{settings['split']} split, {settings['n_users']:,} users"
+    title = f"{users}, all items ranked, {rule} in all rows; mean ± standard error"
     table = _table(title, "method", *shown)
     for method in method_order(metrics):
         values = metrics[method]
