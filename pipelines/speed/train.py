@@ -1,7 +1,7 @@
 """Training: targets per second of ours, of transformers as usually trained, and of transformers with our batches.
 
-One call takes a few optimizer steps: forward, backward, gradient clipping, fused AdamW. The batches are an evenly spaced
-choice, by length, of one epoch's batches, so they stand for the whole epoch. `fixed padding` is what the published
+One call takes a few optimizer steps: forward, backward, gradient clipping, fused AdamW. Their batches are a sample of one
+epoch's, stratified by length, with the epoch's mean size and padding. `fixed padding` is what the published
 code does: histories padded to max_history items (82 tokens at 20 items), user token and EOS, labels with EOS, softmax
 over the whole vocabulary, fp32. `bucketed` gives transformers our batches, tokens and labels.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -61,6 +62,10 @@ def run(config: Config) -> None:
         *_bucketed(config, dataset, bank),
         _fixed(config, dataset, bank),
     ]
+    waste = SequenceDataModule(
+        dataset, batch_size=config.batch_size, max_history=config.data.max_history
+    ).padding_waste()
+    print(f"padding of a whole bucketed epoch: {waste:.1%}")
     print(f"batch {config.batch_size}, {torch.get_num_threads()} threads, {config.device}")
     rows = report(cases, measure(cases, config.repeats, config.device), unit="targets", device=config.device)
     rates = {row["name"]: row["per_second"] for row in rows}
@@ -72,7 +77,7 @@ def run(config: Config) -> None:
     print("against transformers, bucketed, of the same precision:")
     for name, ratio in same_precision.items():
         print(f"  {name}: {ratio:.2f}x")
-    write(config.out, "train", config, rows, against_bucketed=same_precision)
+    write(config.out, "train", config, rows, against_bucketed=same_precision, epoch_padding=waste)
 
 
 def _model(config: Config, bank: TokenizerBank, **changes: str | bool) -> TIGER:
@@ -90,10 +95,21 @@ def _batches(config: Config, dataset: RecDataset, *, all_prefixes: bool) -> list
         seed=config.data.seed,
         all_prefixes=all_prefixes,
     ).train_dataloader()
-    ordered = sorted((batch[:2] for batch in batches), key=lambda batch: batch[0].shape[1])
-    n = min(config.n_batches, len(ordered))
-    chosen = [ordered[int((place + 0.5) * len(ordered) / n)] for place in range(n)]
+    chosen = _representative([batch[:2] for batch in batches], config.n_batches)
     return [(first.to(config.device), second.to(config.device)) for first, second in chosen]
+
+
+def _representative(batches: list[tuple[Tensor, Tensor]], n: int) -> list[tuple[Tensor, Tensor]]:
+    """One batch from each of n strata by length; of 500 draws the one whose size and padding are nearest the epoch's."""
+    ordered = sorted(batches, key=lambda batch: batch[0].shape[1])
+    places = np.array([items.numel() for items, _ in ordered])
+    filled = np.array([int((items > 0).sum()) for items, _ in ordered])
+    n = min(n, len(ordered))
+    edges = np.linspace(0, len(ordered), n + 1).astype(int)
+    draws = np.random.default_rng(0).integers(edges[:-1], edges[1:], (500, n))
+    size = np.abs(places[draws].mean(1) / places.mean() - 1)
+    padding = np.abs(filled[draws].sum(1) / places[draws].sum(1) - filled.sum() / places.sum())
+    return [ordered[index] for index in draws[np.argmin(size + padding)]]
 
 
 def _ours(config: Config, dataset: RecDataset, bank: TokenizerBank, head: str, attention: str) -> list[Case]:

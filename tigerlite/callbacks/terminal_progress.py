@@ -12,7 +12,7 @@ SHOWN = 3
 
 
 class Rate(ProgressColumn):
-    """Optimiser steps per second."""
+    """Steps per second: optimiser steps, batches, whatever the bar counts."""
 
     def render(self, task: Task) -> Text:
         """The recent rate, dashes until there is one."""

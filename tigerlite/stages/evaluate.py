@@ -19,6 +19,7 @@ from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
 from tigerlite.recommenders.baselines.popularity import Popularity
 from tigerlite.recommenders.tiger import TIGER
+from tigerlite.stages.progress import shown
 from tigerlite.stages.trainer import Context
 
 VERSION = 1
@@ -100,7 +101,8 @@ def run(
         methods["itemknn"] = ItemKNN.fit(dataset, config.itemknn)
     if isinstance(model, TIGER):
         model.n_beams, model.decoding = config.n_beams, config.decoding
-    ranks = {name: _ranks(method, dataset, rows, config) for name, method in methods.items()}
+        model.to((context or Context()).trainer.device())
+    ranks = {name: _ranks(name, method, dataset, rows, config) for name, method in methods.items()}
     lists = {name: int(value.sum()) for name, (_, value) in ranks.items()}
     metrics = {name: summarise(value) for name, (value, _) in ranks.items()}
     settings = {
@@ -137,14 +139,16 @@ def _batches(dataset: RecDataset, rows: np.ndarray, size: int) -> Iterator[Batch
 
 
 def _ranks(
-    method: Recommender, dataset: RecDataset, rows: np.ndarray, config: EvaluateConfig
+    name: str, method: Recommender, dataset: RecDataset, rows: np.ndarray, config: EvaluateConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ranks (U,) and whether fewer items than asked for could be returned (U,), in the order of `rows`."""
     k = max(CUTOFFS)
     # Similar lengths together: users in their own order would pad most histories to the longest.
     order = np.argsort(rows[:, 1] - dataset.offsets[rows[:, 0]], kind="stable")
     ranks, short = [], []
-    for batch in _batches(dataset, rows[order], config.users_per_batch):
+    batches = _batches(dataset, rows[order], config.users_per_batch)
+    n_batches = -(-len(rows) // config.users_per_batch)
+    for batch in shown(batches, total=n_batches, description=f"evaluate {name}"):
         items, _ = method.recommend(batch.histories, k, exclude_history=config.exclude_history)
         # Everything stays on the method's device until the end, so that no batch waits for the one before.
         ranks.append(ranks_in_list(items, batch.targets.to(items.device)))

@@ -88,6 +88,11 @@ class TrainerConfig:
             )
         return int(value)
 
+    def device(self) -> torch.device:
+        """Where one process computes what no Trainer runs."""
+        wanted = self.resolved("accelerator")
+        return torch.device("cuda" if wanted in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu")
+
     def epochs(self, planned: int) -> int:
         """A stage's number of epochs under the upper bound."""
         return planned if self.max_epochs is None else min(planned, self.max_epochs)
