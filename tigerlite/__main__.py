@@ -8,8 +8,6 @@ from pathlib import Path
 
 from tigerlite.config import ConfigError, InputError, guard, parse
 
-STAGES = ("prepare", "encode", "tokenize", "pretrain", "finetune", "evaluate")
-
 
 @dataclass(frozen=True, kw_only=True)
 class RecommendCommand:

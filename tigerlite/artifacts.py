@@ -216,6 +216,8 @@ def _job() -> dict[str, Any]:
     """Who we are: `launch` is shared by all processes that one torchrun or `fabric run` started."""
     variables = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT")
     shared = [os.environ.get(name) for name in variables]
+    if shared[1] in ("localhost", "127.0.0.1", "::1"):
+        shared.append(socket.gethostname())  # launches on two machines may agree in all three
     launch = ":".join(map(str, shared)) if shared[0] else f"parent {socket.gethostname()}:{os.getppid()}"
     pid = os.getpid()
     return {

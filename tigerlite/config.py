@@ -70,6 +70,8 @@ def from_dict(cls: type[Config], values: dict[str, Any], path: str = "") -> Conf
         hint = hints[key]
         if dataclasses.is_dataclass(hint) and isinstance(value, dict):
             arguments[key] = from_dict(hint, value, f"{path}{key}.")
+        elif dataclasses.is_dataclass(hint) and not isinstance(value, hint):
+            raise ConfigError(f"{path}{key}={value!r} is no section; give keys and values")
         else:
             arguments[key] = _coerce(hint, value)
     try:
@@ -133,6 +135,8 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, program: str,
             values = yaml.safe_load(Path(file).read_text()) or {}
         except FileNotFoundError:
             raise ConfigError(f"config file {file} does not exist") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"config file {file} cannot be read: {error}") from None
         except yaml.YAMLError as error:
             raise ConfigError(f"config file {file} is not YAML: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict):

@@ -14,6 +14,11 @@ class ResumableEarlyStopping(EarlyStopping):
     def __init__(self, monitor: str, *, patience: int, mode: str) -> None:
         super().__init__(monitor, patience=patience, mode=mode, check_on_train_epoch_end=True)
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check after epochs that validated; patience counts validations, and before the first one there is no value."""
+        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0:
+            super().on_train_epoch_end(trainer, pl_module)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop at once where the restored state says that patience has run out."""
         if self.wait_count >= self.patience:

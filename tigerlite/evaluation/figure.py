@@ -33,7 +33,7 @@ def plot_run(folders: dict[str, Path]) -> "Figure":
 
     figure = Figure(figsize=(13, 3.8), layout="constrained")
     curve, usage, bars = figure.subplots(1, 3)
-    _learning_curve(curve, folders["finetune"] / "metrics.csv")
+    _learning_curve(curve, folders.get("finetune", folders.get("pretrain")) / "metrics.csv")
     _code_usage(usage, json.loads((folders["tokenize"] / "codebook_health.json").read_text()))
     _methods(bars, json.loads((folders["evaluate"] / "metrics.json").read_text()))
     return figure

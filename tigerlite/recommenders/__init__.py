@@ -1,1 +1,1 @@
-"""Recommenders, by the word that `model.json` and the configs use."""
+"""TIGER with its network, trie and searches; closed-form recommenders are in `baselines/`."""

@@ -54,10 +54,9 @@ class SelfAttention(nn.Module):
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
         """New hidden states (B, S, D) from `hidden` (B, S, D) and a bias that broadcasts to (B, H, S, S)."""
         n_rows, length, _ = hidden.shape
-        # (B, S, 3*H*d) -> three times (B, H, S, d), strided: the batched products copy what they need, and the gradient
-        # is stacked in one pass (laid out by one copy here, it would take two)
-        split = self.projection(hidden).view(n_rows, length, 3, self.n_heads, self.d_kv)
-        queries, keys, values = (part.transpose(1, 2) for part in split.unbind(2))
+        # (B, S, 3*H*d) -> (3, B, H, S, d): one copy lays out all three for the batched products
+        split = self.projection(hidden).view(n_rows, length, 3, self.n_heads, self.d_kv).permute(2, 0, 3, 1, 4)
+        queries, keys, values = split.contiguous().unbind(0)
         mixed = attend(queries, keys, values, bias, self.dropout)
         return self.output(mixed.transpose(1, 2).reshape(n_rows, length, -1))
 

@@ -2,8 +2,8 @@
 
 The encoder runs once per user, all beams of all users advance together, and the only loop is over the L levels.
 While no more than n_beams paths exist at a level, all of them are kept (the first step with 256 codes and 300 beams
-prunes nothing), and each path that is kept leads to an item that may be returned. So the best k items come back
-whenever the catalogue, less the excluded items, has k.
+prunes nothing), and each path that is kept leads to an item that may be returned. So k items come back whenever
+the catalogue, less the excluded items, has k.
 
 Exclusion is exact: a path all of whose items are excluded for a user is treated as if it were not in the trie, so the
 result is that of a search over a catalogue without these items and no wider beam is needed.

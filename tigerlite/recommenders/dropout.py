@@ -47,7 +47,7 @@ class Dropout(nn.Module):
         n_elements = hidden.numel()
         # `from=-2**63, to=None` is the only call that fills all 64 bits; the default range leaves the sign bit zero.
         random_bytes = torch.empty((n_elements + 7) // 8, dtype=torch.int64).random_(-(2**63), None).view(torch.uint8)
-        # `out` of the wanted dtype: a bool mask that is converted afterwards takes 4 times as long, 6 times in bfloat16.
+        # `out` of the wanted dtype: a bool mask that is converted afterwards takes 3 times as long, 6 times in bfloat16.
         mask = torch.empty(hidden.shape, dtype=hidden.dtype)
         torch.ge(random_bytes[:n_elements].view(hidden.shape), self.dropped_bytes, out=mask)
         return mask.mul_(256 / (256 - self.dropped_bytes))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tigerlite.artifacts import Runs, write_json
-from tigerlite.config import check_choice, to_dict
+from tigerlite.config import ConfigError, check_choice, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
@@ -101,6 +101,10 @@ def train(config: PipelineConfig, tables: "Tables | None" = None) -> Run:
 
 def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
     last = STAGES.index(config.until)
+    if config.until == "evaluate" and not (config.pretrain.enabled or config.finetune.enabled):
+        raise ConfigError(
+            "nothing is trained, so nothing can be evaluated; set finetune.enabled=true or --until=tokenize"
+        )
     source = prepare.source(config.prepare, tables)
     run = Run(config.out, runs.stage("prepare", prepare, config.prepare, source), folders=runs.folders)
     if last >= STAGES.index("encode") and config.tokenize.needs_embeddings:

@@ -1,9 +1,8 @@
 """Stage prepare: read, filter, split and number a data set; write it with its statistics.
 
 Users and items are numbered in the order of their external ids, numerically where all of them are whole numbers,
-otherwise
-alphabetically: the numbering does not depend on the order of the input. Only items that occur in an interaction that
-is left after filtering become items; a catalogue's other entries are not known to the model.
+otherwise alphabetically: the numbering does not depend on the order of the input. Only items that occur in an
+interaction that is left after filtering become items; a catalogue's other entries are not known to the model.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ from tigerlite.data.readers.demo import DemoConfig
 from tigerlite.data.readers.letter import LetterConfig, codes_from_tokens
 from tigerlite.data.readers.s3rec import S3RecConfig
 from tigerlite.data.readers.tabular import TabularConfig
-from tigerlite.data.sequences import training_positions
+from tigerlite.data.sequences import training_items, training_positions
 from tigerlite.data.splits import SplitConfig, split_interactions
 from tigerlite.data.tables import Tables, content_hash
 from tigerlite.stages.trainer import Context
@@ -198,8 +197,7 @@ def _with_numbers(frame: "pl.DataFrame", user_ids: list[str], item_ids: list[str
 def _statistics(dataset: RecDataset, filtered: Filtered, text: ItemText) -> dict[str, Any]:
     samples = training_positions(dataset)
     n_rows = len(dataset.items)
-    in_training = np.arange(n_rows) < np.repeat(dataset.train_ends, np.diff(dataset.offsets))
-    trained_items = len(np.unique(dataset.items[in_training]))
+    trained_items = len(np.unique(training_items(dataset)))
     with_targets = np.union1d(dataset.validation[:, 0], dataset.test[:, 0])
     return {
         "users": dataset.n_users,

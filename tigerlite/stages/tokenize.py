@@ -13,6 +13,7 @@ from tigerlite.callbacks.codebook_health import LOW_SHARE, CodebookHealth, low_p
 from tigerlite.callbacks.early_stopping import ResumableEarlyStopping
 from tigerlite.config import InputError, check, check_choice
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.sequences import training_items
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.evaluation.codes import codes_health, collision_rate
@@ -114,7 +115,8 @@ def run(
     if config.method == "rqvae":
         coded = _train_rqvae(config, matrix, dataset, out, context)
     else:
-        coded = _import(config, matrix, dataset)
+        # One writer: nothing here waits for the other processes.
+        coded = _import(config, matrix, dataset) if is_rank_zero() else None
     if coded is None:
         return None
     resolved = _resolve(config, coded)
@@ -199,10 +201,7 @@ def _train_rqvae(
 
 def _training_rows(dataset: RecDataset) -> torch.Tensor:
     """Rows (item id - 1) of the items that occur in some user's training part, ascending."""
-    lengths = np.diff(dataset.offsets)
-    position = np.arange(len(dataset.items))
-    in_training = position < np.repeat(dataset.train_ends, lengths)
-    return torch.from_numpy(np.unique(dataset.items[in_training]).astype(np.int64) - 1)
+    return torch.from_numpy(np.unique(training_items(dataset)).astype(np.int64) - 1)
 
 
 def _import(config: TokenizeConfig, matrix: np.ndarray | None, dataset: RecDataset) -> _Coded:

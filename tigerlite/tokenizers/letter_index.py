@@ -13,7 +13,7 @@ import numpy as np
 
 from tigerlite.config import InputError
 
-_TOKEN = re.compile(r"<([a-z])_(\d+)>")
+_TOKEN = re.compile(r"<([a-z])_([0-9]{1,9})>")
 
 
 def read_letter_index(file: Path, item_ids: Sequence[str]) -> np.ndarray:
