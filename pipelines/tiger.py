@@ -22,10 +22,10 @@ def main(config: PipelineConfig) -> None:
     logging.basicConfig(
         level=logging.INFO if is_rank_zero() else logging.ERROR, format="%(message)s", stream=sys.stdout
     )
-    train(config)
+    result = train(config)
     if is_rank_zero():
-        print_run(config.out)
-        save_figure(config.out)
+        print_run(result.folders)
+        save_figure(result.folders)
 
 
 if __name__ == "__main__":

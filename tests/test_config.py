@@ -104,6 +104,20 @@ def test_a_wrong_file_is_named(tmp_path, text, message):
         parse_flags(f"--config={file}")
 
 
+def test_a_file_that_is_not_text_and_a_folder_are_named(tmp_path):
+    (tmp_path / "latin.yaml").write_bytes(b"out: caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"latin\.yaml"):
+        parse_flags(f"--config={tmp_path / 'latin.yaml'}")
+    with pytest.raises(ConfigError, match="config file"):
+        parse_flags(f"--config={tmp_path}")
+
+
+@pytest.mark.parametrize("value", [None, [1], 3])
+def test_a_section_that_is_no_mapping_is_refused(value):
+    with pytest.raises(ConfigError, match="tokenize"):
+        from_dict(Pipeline, {"tokenize": value})
+
+
 def test_from_dict_undoes_to_dict():
     config = Pipeline(out=Path("x"), limit=4, tokenize=Tokenize(rqvae=Quantizer(sizes=(1, 2, 3))))
     assert from_dict(Pipeline, to_dict(config)) == config

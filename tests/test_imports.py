@@ -10,12 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tigerlite"
 
-GROUND = {"columns", "config", "artifacts", "distributed"}
+GROUND = {"columns", "config", "artifacts", "distributed", "run_file"}
 ALLOWED = {
     "columns": set(),
     "config": set(),
     "distributed": set(),
     "artifacts": {"config", "distributed"},
+    "run_file": {"config", "artifacts"},
     "optim": GROUND,
     "tracking": GROUND,
     "data": GROUND,

@@ -38,10 +38,10 @@ def stage(name: str, argv: Sequence[str]) -> None:
     logging.basicConfig(
         level=logging.INFO if is_rank_zero() else logging.ERROR, format="%(message)s", stream=sys.stdout
     )
-    train(config)
+    run = train(config)
     if is_rank_zero():
-        print_run(config.out)
-        save_figure(config.out)
+        print_run(run.folders)
+        save_figure(run.folders)
 
 
 def recommend(argv: Sequence[str]) -> None:
@@ -66,9 +66,11 @@ def report(argv: Sequence[str]) -> None:
     run, _ = _run_folder("report", argv, ReportCommand, "Print what a finished run found.")
     from tigerlite.evaluation.figure import save_figure
     from tigerlite.evaluation.report import print_run
+    from tigerlite.run_file import read_run
 
-    print_run(run)
-    save_figure(run)
+    folders = read_run(run)
+    print_run(folders)
+    save_figure(folders)
 
 
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {

@@ -7,6 +7,7 @@ default). `parse` turns `--config=A.yaml --config=B.yaml --tokenize.rqvae.beta=0
 
 import dataclasses
 import difflib
+import errno
 import hashlib
 import json
 import sys
@@ -167,7 +168,9 @@ def guard(call: Callable[[], Any]) -> Any:
         sys.exit(_fail(f"error: {' '.join(str(error).split())}", 2))
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        sys.exit(_fail(f"error: {error.strerror or error}{where}; free space or choose another folder with --out", 2))
+        blocked = error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
+        advice = "; free space or choose another folder with --out" if blocked else ""
+        sys.exit(_fail(f"error: {error.strerror or error}{where}{advice}", 2))
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted; run the same command again to continue", 130))
 

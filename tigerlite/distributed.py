@@ -1,8 +1,9 @@
 """Several processes, seen from inside one: who am I, sum, broadcast, gather. In one process each is a no-op.
 
-The process group wins where it is initialised; before that (a stage that runs before the first Trainer) the launcher's
-environment answers (`RANK` of torchrun and `fabric run`, `LOCAL_RANK` of Lightning's ddp), else there is one process.
-Every collective must be entered by all processes with tensors of the same dtype.
+The process group wins where it is initialised; before that (a stage that runs before the first Trainer) the
+launcher's environment answers (`RANK` of torchrun and `fabric run`, `SLURM_PROCID` of srun, `LOCAL_RANK` of
+Lightning's ddp), else there is one process. Every collective must be entered by all processes with tensors of the
+same dtype.
 """
 
 import os
@@ -20,7 +21,7 @@ def rank() -> int:
     """This process's number, from 0."""
     if is_initialised():
         return distributed.get_rank()
-    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
+    return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or os.environ.get("LOCAL_RANK") or 0)
 
 
 def world_size() -> int:

@@ -106,11 +106,14 @@ def _start_wandb(out: Path, config: TrackingConfig, settings: Mapping[str, Any] 
             "tracking.wandb=True but wandb is not installed; run pip install wandb or drop the flag"
         ) from None
     out.mkdir(parents=True, exist_ok=True)
-    return wandb.init(
-        project=config.project,
-        group=config.group,
-        name=config.name,
-        mode=None if config.mode == "default" else config.mode,
-        dir=str(out),
-        config=dict(settings or {}),
-    )
+    try:
+        return wandb.init(
+            project=config.project,
+            group=config.group,
+            name=config.name,
+            mode=None if config.mode == "default" else config.mode,
+            dir=str(out),
+            config=dict(settings or {}),
+        )
+    except wandb.errors.Error as error:  # no login, no network
+        raise InputError(f"W&B did not start ({error}); log in, or set tracking.mode=offline") from None

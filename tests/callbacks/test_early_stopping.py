@@ -1,10 +1,11 @@
 """Early stopping: a run that had stopped does not go on when it is resumed."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from tigerlite.callbacks.early_stopping import ResumableEarlyStopping
 from tigerlite.stages.trainer import fit
@@ -70,3 +71,14 @@ def test_a_stopped_run_trains_no_further_epoch_when_resumed(tmp_path):
 def test_an_interrupted_run_goes_on_counting(tmp_path):
     assert train(tmp_path, epochs=3) == [0, 1, 2]
     assert train(tmp_path) == [3]
+
+
+def test_patience_counts_validations_where_only_some_epochs_validate(monkeypatch):
+    checked = []
+    monkeypatch.setattr(
+        EarlyStopping, "on_train_epoch_end", lambda self, trainer, module: checked.append(trainer.current_epoch)
+    )
+    stopping = ResumableEarlyStopping("test/metric", patience=3, mode="min")
+    for epoch in range(6):
+        stopping.on_train_epoch_end(SimpleNamespace(current_epoch=epoch, check_val_every_n_epoch=2), None)
+    assert checked == [1, 3, 5]

@@ -44,9 +44,8 @@ def test_curves_bars_and_labels_hold_the_files_numbers(run):
 
 
 def test_an_evaluated_run_gets_a_picture_and_another_none(run, tmp_path):
-    save_figure(tmp_path)
+    save_figure(run)
     assert (tmp_path / FIGURE).read_bytes().startswith(b"\x89PNG")
     (tmp_path / FIGURE).unlink()
-    (tmp_path / "run.json").write_text(json.dumps({"tokenize": "tokenize-1"}))
-    save_figure(tmp_path)
+    save_figure({"tokenize": run["tokenize"]})
     assert not (tmp_path / FIGURE).exists()

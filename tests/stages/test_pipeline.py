@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import yaml
 
-from tigerlite.config import from_dict
+from tigerlite.config import ConfigError, InputError, from_dict
 from tigerlite.stages import recommend
 from tigerlite.stages.pipeline import PipelineConfig, train
 
@@ -86,6 +86,31 @@ def test_pretraining_hands_its_weights_to_finetuning(toy_settings, tmp_path):
     with_base = run.folders["finetune"].name
     toy_settings["pretrain"]["enabled"] = False
     assert train(config_for(toy_settings, tmp_path)).folders["finetune"].name != with_base
+
+
+def test_evaluation_without_a_trained_model_is_refused_before_anything_runs(toy_settings, tmp_path):
+    toy_settings["finetune"]["enabled"] = False
+    with pytest.raises(ConfigError, match="enabled"):
+        train(config_for(toy_settings, tmp_path / "out"))
+    assert not list(tmp_path.glob("out/*-*"))
+
+
+def test_another_network_in_pretraining_is_refused_in_one_line(toy_settings, tmp_path):
+    tiger = toy_settings["finetune"]["tiger"]
+    toy_settings["pretrain"] = {"enabled": True, "tiger": {**tiger, "epochs": 1, "t5": {**tiger["t5"], "d_ff": 32}}}
+    with pytest.raises(InputError, match="same t5 sizes and user_token"):
+        train(config_for(toy_settings, tmp_path))
+
+
+def test_identifiers_from_a_file_are_keyed_by_its_content(toy_settings, tmp_path):
+    index = tmp_path / "index.json"
+    toy_settings["tokenize"] = {"method": "imported", "imported": {"file": str(index)}}
+    folders = []
+    for shift in (0, 1):
+        codes = {f"f{film:02d}": [f"<a_{(film + shift) % 60}>"] for film in range(60)}
+        index.write_text(json.dumps(codes))
+        folders.append(train(config_for(toy_settings, tmp_path / "out", until="tokenize")).folders["tokenize"])
+    assert folders[0] != folders[1]
 
 
 def start(settings: dict, out: Path, *launcher: str) -> subprocess.Popen:

@@ -1,5 +1,6 @@
 """Training a recommender: a resumed run equals an uninterrupted one, and starting weights are used."""
 
+import dataclasses
 import subprocess
 import sys
 from dataclasses import replace
@@ -158,3 +159,8 @@ if __name__ == "__main__":
         place = Path(sys.argv[1]) / attention
         place.mkdir(exist_ok=True)
         recommend.run(_without_dropout(attention), circle(), grid(), out=place, context=two_processes)
+
+
+def test_fewer_epochs_than_the_validation_interval_still_keep_a_checkpoint(dataset, bank, tmp_path):
+    rare = dataclasses.replace(CONFIG, tiger=dataclasses.replace(CONFIG.tiger, epochs=2, validate_every=5))
+    assert recommend.run(rare, dataset, bank, out=tmp_path).fingerprint

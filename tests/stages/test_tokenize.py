@@ -62,14 +62,13 @@ def finished(tmp_path_factory):
     """Folder, config and bank of a trained tokenizer with rank digits."""
     folder = tmp_path_factory.mktemp("tokenize")
     settings = config()
-    return folder, settings, tokenize.run(settings, items(), dataset(), folder, context())
+    return folder, settings, tokenize.run(settings, items(), dataset(), out=folder, context=context())
 
 
 def test_every_item_has_its_own_path_and_the_bank_is_what_was_written(finished):
     folder, _, bank = finished
     assert (bank.n_members, bank.n_items, bank.n_levels) == (1, N_ITEMS, 3)
     assert len(bank.primary[1:].unique(dim=0)) == N_ITEMS
-    assert bank.vocab.n_user_tokens == 1
     assert tokenize.load(folder).fingerprint == bank.fingerprint
 
 
@@ -106,9 +105,9 @@ def test_health_file_describes_the_codes_before_resolution(finished):
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(finished, tmp_path):
     folder, settings, bank = finished
-    tokenize.run(settings, items(), dataset(), tmp_path, context(max_epochs=2))
+    tokenize.run(settings, items(), dataset(), out=tmp_path, context=context(max_epochs=2))
     torch.manual_seed(123)
-    again = tokenize.run(settings, items(), dataset(), tmp_path, context())
+    again = tokenize.run(settings, items(), dataset(), out=tmp_path, context=context())
     assert again.fingerprint == bank.fingerprint
     expected, found = (tokenize.load_tokenizer(place).state_dict() for place in (folder, tmp_path))
     assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
@@ -117,27 +116,27 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(finished, tmp_path):
 def test_a_run_killed_after_early_stopping_writes_the_same_bank(tmp_path):
     # Learning so fast that the held-out error soon rises: training stops early, not at the last epoch.
     settings = config(rqvae={"epochs": 40, "patience": 1, "lr": 0.3})
-    bank = tokenize.run(settings, items(), dataset(), tmp_path, context())
+    bank = tokenize.run(settings, items(), dataset(), out=tmp_path, context=context())
     assert torch.load(tmp_path / LAST, weights_only=True)["epoch"] < 39
     for name in ("codes.safetensors", "bank.json", tokenize.HEALTH, "tokenizer.safetensors"):
         (tmp_path / name).unlink()
-    assert tokenize.run(settings, items(), dataset(), tmp_path, context()).fingerprint == bank.fingerprint
+    assert tokenize.run(settings, items(), dataset(), out=tmp_path, context=context()).fingerprint == bank.fingerprint
 
 
 @pytest.mark.parametrize("collisions", ["nearest_free", "random_free"])
 def test_free_codes_keep_the_number_of_levels(tmp_path, collisions):
     wide = config(collisions=collisions, rqvae={"codebook_sizes": (8, 16), "epochs": 1})
-    bank = tokenize.run(wide, items(), dataset(), tmp_path / "wide", context())
+    bank = tokenize.run(wide, items(), dataset(), out=tmp_path / "wide", context=context())
     assert bank.vocab.codebook_sizes == (8, 16)
     assert len(bank.primary[1:].unique(dim=0)) == N_ITEMS
     narrow = config(collisions=collisions, rqvae={"codebook_sizes": (8, 8), "epochs": 1})
     with pytest.raises(InputError, match=r"96 items do not fit into 64 code paths of levels \[8, 8\]"):
-        tokenize.run(narrow, items(), dataset(), tmp_path / "narrow", context())
+        tokenize.run(narrow, items(), dataset(), out=tmp_path / "narrow", context=context())
 
 
 def test_nearest_free_moves_duplicates_in_the_space_of_the_latents(tmp_path):
     settings = config(collisions="nearest_free", rqvae={"codebook_sizes": (8, 16), "epochs": 1})
-    bank = tokenize.run(settings, items(), dataset(), tmp_path, context())
+    bank = tokenize.run(settings, items(), dataset(), out=tmp_path, context=context())
     tokenizer = tokenize.load_tokenizer(tmp_path)
     embeddings = torch.from_numpy(items().matrix)
     codebooks = [codebook.vectors.numpy() for codebook in tokenizer.quantizer.codebooks]
@@ -150,14 +149,14 @@ def test_train_items_only_leaves_items_of_the_split_out_of_training(tmp_path):
     # 86 of 96 items occur in training, too few for 88 codes; they would do with all items.
     sizes = {"codebook_sizes": (88,), "epochs": 1, "holdout": 0.0, "patience": 0}
     with pytest.raises(InputError, match=r"86 items to train on are fewer than the 88 codes"):
-        tokenize.run(config(rqvae=sizes, train_items_only=True), items(), dataset(), tmp_path, context())
-    bank = tokenize.run(config(rqvae=sizes), items(), dataset(), tmp_path, context())
+        tokenize.run(config(rqvae=sizes, train_items_only=True), items(), dataset(), out=tmp_path, context=context())
+    bank = tokenize.run(config(rqvae=sizes), items(), dataset(), out=tmp_path, context=context())
     assert bank.n_items == N_ITEMS
 
 
 def test_a_collapsed_tokenizer_is_reported_with_the_remedy(tmp_path, caplog):
     flat = ItemEmbeddings(np.zeros((N_ITEMS, 4), dtype=np.float32))
-    tokenize.run(config(rqvae={"epochs": 1}), flat, dataset(), tmp_path, context())
+    tokenize.run(config(rqvae={"epochs": 1}), flat, dataset(), out=tmp_path, context=context())
     assert any("level 1 spreads the items over 1.0 of 8 codes" in message for message in caplog.messages)
 
 
@@ -175,7 +174,7 @@ def _named(n_items: int) -> dict[str, list[str]]:
 def test_imported_identifiers_need_no_embeddings(tmp_path):
     settings = config(method="imported", collisions="random_free", imported=ImportedConfig(codebook_sizes=(2, 8)))
     assert not settings.needs_embeddings
-    bank = tokenize.run(settings, None, imported_dataset(), tmp_path)
+    bank = tokenize.run(settings, None, imported_dataset(), out=tmp_path)
     assert bank.primary[[1, 3, 4]].tolist() == [[0, 0], [1, 2], [0, 1]]
     health = json.loads((tmp_path / tokenize.HEALTH).read_text())
     assert (health["n_distinct"], health["n_duplicates"], health["collision_rate"]) == (3, 3, pytest.approx(3 / 6))
@@ -188,7 +187,7 @@ def test_imported_identifiers_take_the_nearest_free_code_where_embeddings_exist(
     matrix = np.array([[0.0], [0.0], [30.0], [1.0], [0.0], [30.0]], dtype=np.float32)
     settings = config(method="imported", collisions="nearest_free", imported=ImportedConfig(codebook_sizes=(2, 5)))
     assert settings.needs_embeddings
-    bank = tokenize.run(settings, ItemEmbeddings(matrix), imported_dataset(), tmp_path)
+    bank = tokenize.run(settings, ItemEmbeddings(matrix), imported_dataset(), out=tmp_path)
     assert bank.primary[[1, 3, 4]].tolist() == [[0, 0], [1, 2], [0, 1]]
     assert bank.primary[2].tolist() == [0, 2]
     assert len(bank.primary[1:].unique(dim=0)) == 6
@@ -199,7 +198,7 @@ def test_with_seed_reaches_every_seed(tmp_path):
     wide = ImportedConfig(codebook_sizes=(2, 1000))
     settings = config(method="imported", collisions="random_free", imported=wide)
     first, again, other = (
-        tokenize.run(settings.with_seed(seed), None, imported_dataset(), tmp_path).fingerprint for seed in (1, 1, 2)
+        tokenize.run(settings.with_seed(seed), None, imported_dataset(), out=tmp_path).fingerprint for seed in (1, 1, 2)
     )
     assert first == again != other
 
@@ -209,7 +208,7 @@ def test_published_indices_become_collision_free_banks(test_data, tmp_path, name
     file = test_data / name / "index.json"
     imported = ImportedConfig(file=file, codebook_sizes=(256,) * 4)
     settings = TokenizeConfig(method="imported", collisions="random_free", imported=imported)
-    bank = tokenize.run(settings, None, dataset(n_items), tmp_path)
+    bank = tokenize.run(settings, None, dataset(n_items), out=tmp_path)
     health = json.loads((tmp_path / tokenize.HEALTH).read_text())
     assert (health["n_items"], health["n_duplicates"]) == (n_items, n_duplicates)
     assert bank.items(bank.primary[1:]).tolist() == list(range(1, n_items + 1))
@@ -227,17 +226,17 @@ def test_published_indices_become_collision_free_banks(test_data, tmp_path, name
 )
 def test_inputs_that_do_not_fit_are_refused_in_one_line(tmp_path, settings, embeddings, message):
     with pytest.raises(InputError, match=message):
-        tokenize.run(config(**settings), embeddings, dataset(), tmp_path, context())
+        tokenize.run(config(**settings), embeddings, dataset(), out=tmp_path, context=context())
 
 
 @pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
 def test_precisions_that_round_the_codebooks_are_refused(tmp_path, precision):
     with pytest.raises(InputError, match=f"trainer.precision={precision} cannot train the RQ-VAE"):
-        tokenize.run(config(), items(), dataset(), tmp_path, context(precision=precision))
+        tokenize.run(config(), items(), dataset(), out=tmp_path, context=context(precision=precision))
 
 
 def test_mixed_precision_trains_float32_codebooks(tmp_path):
-    tokenize.run(config(rqvae={"epochs": 1}), items(), dataset(), tmp_path, context(precision="bf16-mixed"))
+    tokenize.run(config(rqvae={"epochs": 1}), items(), dataset(), out=tmp_path, context=context(precision="bf16-mixed"))
     state = tokenize.load_tokenizer(tmp_path).state_dict()
     assert state["quantizer.codebooks.0.vectors"].dtype == torch.float32
 
@@ -248,7 +247,6 @@ def test_mixed_precision_trains_float32_codebooks(tmp_path):
         ({"method": "rqvea"}, r"method='rqvea' is unknown; allowed: rqvae, imported; did you mean 'rqvae'\?"),
         ({"collisions": "none"}, "collisions='none' is unknown; allowed: rank_digit, nearest_free, random_free"),
         ({"max_digits": 0}, "max_digits=0 is out of range; allowed: an integer >= 1"),
-        ({"n_user_tokens": -1}, "n_user_tokens=-1 is out of range"),
         ({"seed": -1}, "seed=-1 is out of range"),
     ],
 )
@@ -285,7 +283,7 @@ def _train_shared(folder: Path, trainer_context: Context) -> list:
     RQVAE.training_codes = recording
     try:
         rqvae = {"holdout": 0.0, "patience": 0, "batch_size": 48, "epochs": 3}
-        tokenize.run(config(rqvae=rqvae), items(), dataset(), folder, trainer_context)
+        tokenize.run(config(rqvae=rqvae), items(), dataset(), out=folder, context=trainer_context)
     finally:
         RQVAE.training_codes = training_codes
     return [codes.tolist() for codes in reported]

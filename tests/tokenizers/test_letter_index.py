@@ -50,3 +50,10 @@ def test_writing_refuses_what_the_format_cannot_hold(tmp_path):
         write_letter_index(tmp_path / "index.json", np.zeros((2, 27), dtype=int), ["x"])
     with pytest.raises(InputError, match="2 item ids were given for 1 items"):
         write_letter_index(tmp_path / "index.json", np.zeros((2, 2), dtype=int), ["x", "y"])
+
+
+def test_a_code_too_large_for_any_codebook_is_refused(tmp_path):
+    file = tmp_path / "index.json"
+    file.write_text('{"a": ["<a_99999999999>"]}')
+    with pytest.raises(InputError, match="a_99999999999"):
+        read_letter_index(file, ["a"])

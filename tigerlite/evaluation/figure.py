@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 FIGURE = "run.png"
 
 
-def save_figure(out: Path) -> None:
-    """Write `<out>/run.png` for the pipeline's last call, if matplotlib is installed and the run was evaluated."""
+def save_figure(folders: dict[str, Path]) -> None:
+    """Write `run.png` beside the stage folders, if matplotlib is installed and the run was evaluated."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         return
-    folders = {stage: out / name for stage, name in json.loads((out / "run.json").read_text()).items()}
     if "evaluate" in folders:
-        plot_run(folders).savefig(out / FIGURE, dpi=110)
+        plot_run(folders).savefig(folders["evaluate"].parent / FIGURE, dpi=110)
 
 
 def plot_run(folders: dict[str, Path]) -> "Figure":

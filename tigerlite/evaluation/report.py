@@ -9,27 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tigerlite.config import InputError
-
 if TYPE_CHECKING:
     from rich.table import Table
 
 SHOWN_METRICS = ("recall@5", "recall@10", "ndcg@5", "ndcg@10")
 
 
-def print_run(out: Path) -> None:
-    """Print what the pipeline's last call under `out` found, as far as it went.
-
-    Raises:
-        InputError: if there is no finished call.
-    """
+def print_run(folders: Mapping[str, Path]) -> None:
+    """Print what the stages in `folders` (by name, as `run_file.read_run` gives them) found, as far as they go."""
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 140)
-    try:
-        folders = {stage: out / name for stage, name in json.loads((out / "run.json").read_text()).items()}
-    except FileNotFoundError:
-        raise InputError(f"{out / 'run.json'} does not exist; give the --out folder of a finished pipeline") from None
     console.print(statistics_table(_read(folders["prepare"] / "statistics.json")))
     if "tokenize" in folders:
         console.print(codebook_table(_read(folders["tokenize"] / "codebook_health.json")))
@@ -38,7 +28,7 @@ def print_run(out: Path) -> None:
         console.print(metrics_table(found["metrics"], found["settings"]))
         for line in example_lines(_read(folders["evaluate"] / "examples.json")):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Everything is in {out}", highlight=False)
+    console.print(f"Everything is in {folders['prepare'].parent}", highlight=False)
 
 
 def statistics_table(statistics: Mapping[str, Any]) -> "Table":

@@ -1,10 +1,12 @@
 """Exact decoding: the score of every item of the catalogue, by teacher forcing over the trie.
 
-What beam search approximates, at a price: a beam of 50 evaluates 150 inner nodes for four levels, this evaluates all
-of them (about 150,000 for 100,000 items with random codes). Every inner node is evaluated once per user: its decoder
-state is shared by all items below it. The trie is walked depth first in runs of nodes that are consecutive at their
-depth, whose children are consecutive too, so that memory holds one run per depth whatever the catalogue. For
-catalogues up to about 100,000 items; scoring modes, tie rule and exclusion are those of `beam_search`.
+What beam search approximates, at a price: with four levels a beam of 50 evaluates 151 inner nodes, this evaluates all
+of them (37,560 for 20,000 items with random codes: 0.6 users a second on one CPU core, where the beam does 125).
+
+Every inner node is evaluated once per user: its decoder state is shared by all items below it. The trie is walked depth
+first in runs of nodes that are consecutive at their depth, whose children are consecutive too, so that memory holds one
+run per depth whatever the catalogue. For catalogues up to about 100,000 items; scoring modes, tie rule and exclusion are
+those of `beam_search`.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,5 @@
 """A finished run, ready to recommend: external ids in, external ids, titles and scores out."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.tiger import TIGER
-
-RUN = "run.json"
+from tigerlite.run_file import read_run
 
 
 @dataclass(frozen=True)
@@ -48,20 +46,15 @@ class Predictor:
         Raises:
             InputError: if there is no finished run, or its files were altered.
         """
-        run = Path(run)
-        file = run if run.suffix == ".json" else run / RUN
-        try:
-            folders = json.loads(file.read_text())
-        except FileNotFoundError:
-            raise InputError(f"{file} does not exist; give the --out folder of a finished pipeline") from None
-        except json.JSONDecodeError as error:
-            raise InputError(f"{file} is not json ({error}); give the --out folder of a finished pipeline") from None
-        if "finetune" not in folders:
-            raise InputError(f"{file} names no trained recommender; run the pipeline with --until=finetune or further")
-        for stage in ("prepare", "finetune"):
-            verify(file.parent / folders[stage])
-        dataset = RecDataset.load(file.parent / folders["prepare"])
-        return cls(TIGER.load(file.parent / folders["finetune"]), dataset.item_ids, dataset.titles)
+        folders = read_run(Path(run))
+        trained = [stage for stage in ("finetune", "pretrain") if stage in folders]
+        if not trained:
+            raise InputError(f"{run} names no trained recommender; run the pipeline with --until=finetune or further")
+        model_folder = folders[trained[0]]
+        for folder in (folders["prepare"], model_folder):
+            verify(folder)
+        dataset = RecDataset.load(folders["prepare"])
+        return cls(TIGER.load(model_folder), dataset.item_ids, dataset.titles)
 
     def recommend(
         self, histories: Sequence[Sequence[str]], k: int = 10, exclude_history: bool = False

@@ -8,7 +8,6 @@ One process does all of it. Under torchrun or `fabric run` only rank 0 enters, s
 others.
 """
 
-import hashlib
 import logging
 import os
 import shutil
@@ -32,6 +31,7 @@ from tigerlite.encoders.embeddings import ItemEmbeddings, read_matrix
 from tigerlite.encoders.module import EmbeddingEncoder
 from tigerlite.encoders.text import TextEncoderConfig
 from tigerlite.encoders.token_batches import TokenBatch, pad_rows, rows_by_length
+from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.trainer import Context, building, running
 
 VERSION = 1
@@ -68,14 +68,6 @@ class EncodeConfig:
             raise ConfigError("file.path is not set but method='file' reads it; give an .npy file (items, dimensions)")
 
 
-@dataclass(frozen=True)
-class Source:
-    """Files besides the data set that the result depends on: an embedding file, or the folder of a text model."""
-
-    fingerprint: str
-    """Changes with the names and contents of the files."""
-
-
 def source(config: EncodeConfig) -> Source | None:
     """What the stage reads besides the data set; None where that is nothing, or a model named by its hub id.
 
@@ -87,23 +79,11 @@ def source(config: EncodeConfig) -> Source | None:
             raise InputError(
                 f"embedding file {config.file.path} does not exist; give an .npy file of shape (items, dimensions)"
             )
-        return Source(_content([config.file.path], config.file.path.parent))
+        return source_of([config.file.path], config.file.path.parent)
     if config.method != "text" or config.text.model is None:
         return None
     folder = Path(config.text.model).expanduser()
-    return Source(_content(sorted(folder.rglob("*")), folder)) if folder.is_dir() else None
-
-
-def _content(files: Sequence[Path], folder: Path) -> str:
-    """Sixteen hex digits of the files' names in `folder` and their contents."""
-    digest = hashlib.sha256()
-    for file in files:
-        if file.is_file():
-            with file.open("rb") as content:
-                digest.update(
-                    f"{file.relative_to(folder)}\n".encode() + hashlib.file_digest(content, "sha256").digest()
-                )
-    return digest.hexdigest()[:16]
+    return source_of(sorted(folder.rglob("*")), folder) if folder.is_dir() else None
 
 
 def run(

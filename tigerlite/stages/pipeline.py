@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tigerlite.artifacts import Runs, write_json
+from tigerlite.artifacts import Runs
 from tigerlite.config import ConfigError, check_choice, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.recommenders.tiger import TIGER
+from tigerlite.run_file import write_run
 from tigerlite.stages import encode, evaluate, prepare, recommend, tokenize
 from tigerlite.stages.encode import EncodeConfig
 from tigerlite.stages.evaluate import EvaluateConfig, Evaluation
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from tigerlite.data.tables import Tables
 
 STAGES = ("prepare", "encode", "tokenize", "pretrain", "finetune", "evaluate")
-RUN = "run.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def train(config: PipelineConfig, tables: "Tables | None" = None) -> Run:
     finally:
         tracker.finish()
     if is_rank_zero():
-        write_json(config.out / RUN, {name: folder.name for name, folder in runs.folders.items()})
+        write_run(config.out, runs.folders)
     return result
 
 
@@ -110,7 +110,9 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
     if last >= STAGES.index("encode") and config.tokenize.needs_embeddings:
         run.embeddings = runs.stage("encode", encode, config.encode, run.dataset, encode.source(config.encode))
     if last >= STAGES.index("tokenize"):
-        run.bank = runs.stage("tokenize", tokenize, config.tokenize, run.embeddings, run.dataset)
+        run.bank = runs.stage(
+            "tokenize", tokenize, config.tokenize, run.embeddings, run.dataset, tokenize.source(config.tokenize)
+        )
     base = None
     if last >= STAGES.index("pretrain") and config.pretrain.enabled:
         base = run.model = runs.stage("pretrain", recommend, config.pretrain, run.dataset, run.bank)

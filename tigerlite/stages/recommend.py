@@ -72,21 +72,22 @@ def run(
     torch.manual_seed(settings.seed)
     model = TIGER(to_dict(settings), bank, stage=stage)
     if base is not None:
-        model.t5.load_state_dict(base.t5.state_dict())
+        _start_from(base, model)
     monitor = f"{stage}/{TIGER.monitor}"
     callbacks = [EpochSeed(settings.seed)]
     if settings.patience:
         callbacks.append(ResumableEarlyStopping(monitor, patience=settings.patience, mode="max"))
+    epochs = context.trainer.epochs(settings.epochs)
     trainer = build_trainer(
         context,
         stage=stage,
         folder=out,
-        epochs=context.trainer.epochs(settings.epochs),
+        epochs=epochs,
         callbacks=callbacks,
         monitor=monitor,
         mode="max",
         clip=settings.optimizer.clip,
-        validate_every=settings.validate_every,
+        validate_every=min(settings.validate_every, epochs),
     )
     data = SequenceDataModule(
         dataset,
@@ -103,6 +104,22 @@ def run(
     model.load_state_dict(checkpoint["state_dict"])
     model.cpu().save(out)
     return load(out)
+
+
+def _start_from(base: TIGER, model: TIGER) -> None:
+    """Copy the weights of `base`.
+
+    Raises:
+        InputError: if the two networks differ.
+    """
+    ours, theirs = ({name: tuple(value.shape) for name, value in t.t5.state_dict().items()} for t in (model, base))
+    if ours != theirs:
+        different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+        raise InputError(
+            f"the network to start from differs in {len(different)} weights ({different[0]}, ...); give pretrain.tiger and "
+            "finetune.tiger the same t5 sizes and user_token"
+        )
+    model.t5.load_state_dict(base.t5.state_dict())
 
 
 def load(folder: Path) -> TIGER:

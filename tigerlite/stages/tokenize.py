@@ -17,6 +17,7 @@ from tigerlite.data.sequences import training_items
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.evaluation.codes import codes_health, collision_rate
+from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
 from tigerlite.tokenizers import TOKENIZERS
 from tigerlite.tokenizers.bank import TokenizerBank
@@ -56,8 +57,6 @@ class TokenizeConfig:
     """Largest group of items with equal codes that rank_digit accepts (256 in MTGRec, arXiv 2504.04400)."""
     train_items_only: bool = False
     """Train on items that occur in training sequences only, as MTGRec does; all items get codes either way."""
-    n_user_tokens: int = 1
-    """User tokens in the vocabulary; one constant token as in MTGRec."""
     seed: int = 0
     """Of collisions=random_free; the RQ-VAE has its own."""
 
@@ -65,7 +64,6 @@ class TokenizeConfig:
         check_choice("method", self.method, tuple(TOKENIZERS))
         check_choice("collisions", self.collisions, COLLISIONS)
         check(self.max_digits >= 1, "max_digits", self.max_digits, "an integer >= 1")
-        check(self.n_user_tokens >= 0, "n_user_tokens", self.n_user_tokens, "an integer >= 0")
         check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
     @property
@@ -88,10 +86,26 @@ class _Coded:
     codebooks: list[np.ndarray] | None
 
 
+def source(config: TokenizeConfig) -> Source | None:
+    """The file of published identifiers, where the config names one.
+
+    Raises:
+        InputError: if it does not exist.
+    """
+    file = config.imported.file
+    if config.method != "imported" or file is None:
+        return None
+    if not file.is_file():
+        raise InputError(f"file {file} does not exist; set tokenize.imported.file to an index JSON")
+    return source_of([file], file.parent)
+
+
 def run(
     config: TokenizeConfig,
     embeddings: ItemEmbeddings | None,
     dataset: RecDataset,
+    given: Source | None = None,
+    *,
     out: Path,
     context: Context | None = None,
 ) -> TokenizerBank | None:
@@ -101,6 +115,7 @@ def run(
         config: what to do.
         embeddings: of all items; None is enough where `config.needs_embeddings` is false.
         dataset: which items occur in training, imported identifiers, item ids.
+        given: what `source` returned; it names the folder of the result, `config` says where the file is.
         out: gets the bank, `codebook_health.json` and the tokenizer; `last.ckpt` of an interrupted run is continued.
         context: Trainer settings and tracker.
 
@@ -121,7 +136,7 @@ def run(
         return None
     resolved = _resolve(config, coded)
     codes = torch.from_numpy(np.concatenate([np.zeros_like(resolved.codes[:1]), resolved.codes]))
-    TokenizerBank(codes[None], SemanticVocab(resolved.codebook_sizes, config.n_user_tokens)).save(out)
+    TokenizerBank(codes[None], SemanticVocab(resolved.codebook_sizes)).save(out)
     _report(config, coded, resolved, out)
     return load(out)
 

@@ -32,6 +32,8 @@ IRRELEVANT = (
     ".*does not have many workers.*",
     # The folder holds what an interrupted run left.
     ".*Checkpoint directory .* exists and is not empty.*",
+    # Epochs before the first validation have nothing to be chosen by.
+    ".*could not find the monitored key.*",
     # The choice of hardware is the user's.
     ".*GPU available but not used.*",
     # Lightning's own use of torch.
