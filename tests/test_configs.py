@@ -26,7 +26,7 @@ def test_a_config_parses_alone(file):
 
 @pytest.mark.parametrize("method", sorted((CONFIGS / "models").glob("*.yaml")), ids=name)
 def test_a_method_layers_over_every_data_set_and_under_the_small_preset(method):
-    for dataset in (CONFIGS / "datasets").glob("*.yaml"):
+    for dataset in [CONFIGS / "demo.yaml", *(CONFIGS / "datasets").glob("*.yaml")]:
         files = [dataset, method, CONFIGS / "hardware" / "cpu_small.yaml"]
         config = parse(PipelineConfig, [f"--config={file}" for file in files], program="test")
         assert config.finetune.tiger.t5.d_model == 64

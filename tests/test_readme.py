@@ -5,6 +5,7 @@ import runpy
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ import polars as pl
 import pytest
 
 from tigerlite import __main__ as program
+from tigerlite.config import parse
+from tigerlite.stages.pipeline import PipelineConfig, train
 from tigerlite.stages.trainer import TrainerConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,6 +142,23 @@ def test_the_python_blocks_run_from_top_to_bottom(kind, frames, folder, monkeypa
         # Line numbers as in the README, so that a failure names the place.
         exec(compile("\n" * (block.line - 1) + block.text, "README.md", "exec"), namespace)
     assert Path.cwd() == folder
+
+
+def test_the_example_of_your_own_files_reads_files_with_those_names_and_columns(frames, tmp_path, monkeypatch):
+    (words,) = [words for _, words in OURS if "--prepare.reader=tabular" in words]
+    config = parse(PipelineConfig, [word for word in words if word.startswith("--")], program="test")
+    columns = config.prepare.tabular
+    data = tmp_path / config.prepare.folder
+    data.mkdir()
+    events, items = frames
+    events.rename({"user": columns.user, "item": columns.item, "time": columns.time}).write_csv(
+        data / columns.interactions
+    )
+    items.rename({"item": columns.item_id}).write_csv(data / columns.items)
+    monkeypatch.chdir(tmp_path)
+    dataset = train(replace(config, until="prepare")).dataset
+    assert (dataset.n_users, dataset.n_items) == (N_FILMS, N_FILMS)
+    assert dataset.titles[0] == "Film f00"
 
 
 def test_blocks_commands_and_skips_are_found():
