@@ -53,6 +53,7 @@ class Runs:
         self.out = Path(out)
         self.context = context
         self.folders: dict[str, Path] = {}
+        self._job = _job()
 
     def stage(self, name: str, stage: Stage, config: Any, *inputs: Any) -> Any:
         """The stage's artifact: loaded if its folder is complete, else built (or waited for) first.
@@ -65,7 +66,6 @@ class Runs:
         """
         folder = self.out / f"{name}-{self._fingerprint(stage, config, inputs)}"
         self.folders[name] = folder
-        job = _job()
 
         def build() -> None:
             part = folder.with_name(folder.name + ".part")
@@ -78,10 +78,10 @@ class Runs:
                     seal(part, folder)
 
         if is_rank_zero():
-            _build_or_wait(folder, job, build)
+            _build_or_wait(folder, self._job, build)
         elif stage.TRAINS:
-            _join_or_wait(folder, job, build)
-        _wait(folder, job)
+            _join_or_wait(folder, self._job, build)
+        _wait(folder, self._job)
         verify(folder)
         return stage.load(folder)
 
@@ -296,8 +296,5 @@ def _write_provenance(
 
 
 def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
     with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
