@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+# One thread here and in the processes that tests start: sums over several threads round differently, and tests compare
+# runs of both kinds to the last digit. Set before anything loads torch.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
