@@ -16,11 +16,8 @@ from lightning.pytorch import LightningDataModule
 
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
-from tigerlite.data.prefix_batches import PrefixBatch, gather_prefix_batch, plan_chunks, plan_prefix_epoch
+from tigerlite.data.prefix_batches import WINDOW, PrefixBatch, gather_prefix_batch, plan_chunks, plan_prefix_epoch
 from tigerlite.data.sequences import Batch, gather_batch, history_lengths, row_batches, training_positions
-
-WINDOW = 50
-"""Batches per sorted window."""
 
 
 class SequenceDataModule(LightningDataModule):

@@ -1,7 +1,6 @@
 """Stage `evaluate`: rank the whole catalogue for every test user, beside popularity and item-kNN under one exclusion rule."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from tigerlite.artifacts import write_json
 from tigerlite.columns import HISTORY_LENGTH, RANK, TARGET, USER
 from tigerlite.config import InputError, check, check_choice, fingerprint
 from tigerlite.data.dataset import RecDataset
-from tigerlite.data.sequences import Batch, gather_batch
+from tigerlite.data.sequences import row_batches
 from tigerlite.evaluation.ranking import CUTOFFS, ranks_in_list, summarise
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
@@ -130,14 +129,6 @@ def load(folder: Path) -> Evaluation:
     return Evaluation(metrics=stored["metrics"], settings=stored["settings"], examples=examples, folder=folder)
 
 
-def _batches(dataset: RecDataset, rows: np.ndarray, size: int) -> Iterator[Batch]:
-    items, offsets = torch.from_numpy(dataset.items.astype(np.int64)), torch.from_numpy(dataset.offsets)
-    longest = int((dataset.offsets[1:] - dataset.offsets[:-1]).max())
-    for start in range(0, len(rows), size):
-        # The whole history: a method reads what it wants of it, exclusion needs all of it.
-        yield gather_batch(items, offsets, torch.from_numpy(rows[start : start + size]), longest)
-
-
 def _ranks(
     name: str, method: Recommender, dataset: RecDataset, rows: np.ndarray, config: EvaluateConfig
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +137,8 @@ def _ranks(
     # Similar lengths together: users in their own order would pad most histories to the longest.
     order = np.argsort(rows[:, 1] - dataset.offsets[rows[:, 0]], kind="stable")
     ranks, short = [], []
-    batches = _batches(dataset, rows[order], config.users_per_batch)
+    # Whole histories: a method reads what it wants of them, exclusion needs all.
+    batches = row_batches(dataset, rows[order], batch_size=config.users_per_batch, max_history=len(dataset.items))
     n_batches = -(-len(rows) // config.users_per_batch)
     for batch in shown(batches, total=n_batches, description=f"evaluate {name}"):
         items, _ = method.recommend(batch.histories, k, exclude_history=config.exclude_history)
@@ -178,7 +170,7 @@ def _examples(
     if not config.n_examples:
         return []
     chosen = rows[np.linspace(0, len(rows) - 1, min(config.n_examples, len(rows))).astype(int)]
-    batch = next(_batches(dataset, chosen, len(chosen)))
+    batch = next(row_batches(dataset, chosen, batch_size=len(chosen), max_history=len(dataset.items)))
     items, scores = model.recommend(batch.histories, 5, exclude_history=config.exclude_history)
 
     def title(item: int) -> str:

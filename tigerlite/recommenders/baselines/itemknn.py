@@ -64,9 +64,8 @@ class ItemKNN(ScoringRecommender):
         shape = (dataset.n_users, dataset.n_items + 1)
         seen = sparse.csr_matrix((np.ones(len(items), dtype=np.float32), (users, items)), shape=shape)
         seen.data[:] = 1.0  # an item counts once per user, however often it was consumed
-        similarity = (seen.T @ seen).tolil()
-        similarity.setdiag(0.0)
-        similarity = similarity.tocsr()
+        similarity = (seen.T @ seen).tocsr()
+        similarity = similarity - sparse.diags(similarity.diagonal())
         if config.similarity == "cosine":
             n_users = np.asarray(seen.sum(axis=0)).ravel()
             scale = sparse.diags(1.0 / np.sqrt(np.maximum(n_users, 1.0)))
