@@ -75,22 +75,12 @@ def test_later_decoder_tokens_do_not_change_earlier_positions(model, histories):
     assert not torch.allclose(first[:, 2], second[:, 2])
 
 
-def test_level_logits_are_slices_of_the_full_logits(model, histories):
+def test_logits_of_a_levels_codes_are_slices_of_the_full_logits(model, histories):
     hidden = model.decode(torch.tensor([[0, 1, 9]]).expand(4, -1), model.encode(*histories), histories[1])
-    full, levels = model.logits(hidden), model.level_logits(hidden, STARTS, SIZES)
-    assert levels.shape == (4, 3, 10)
+    full = model.logits(hidden)
     for level, (start, size) in enumerate(zip(STARTS, SIZES, strict=True)):
-        torch.testing.assert_close(levels[:, level, :size], full[:, level, start : start + size])
-        assert (levels[:, level, size:] == -torch.inf).all()
-
-
-def test_cross_entropy_on_padded_levels_has_finite_gradients(model, histories):
-    hidden = model.decode(torch.tensor([[0, 1, 9]]).expand(4, -1), model.encode(*histories), histories[1])
-    levels = model.level_logits(hidden, STARTS, SIZES)
-    codes = torch.tensor([[5, 9, 3]]).expand(4, -1)
-    torch.nn.functional.cross_entropy(levels.flatten(0, 1), codes.flatten()).backward()
-    for parameter in model.parameters():
-        assert parameter.grad.isfinite().all()
+        levels = model.code_logits(hidden[:, level], start, size)
+        torch.testing.assert_close(levels, full[:, level, start : start + size])
 
 
 def test_steps_along_parents_equal_teacher_forcing(model, histories):

@@ -8,7 +8,6 @@ axis.
 The head always runs in float32, also under autocast: bfloat16 logits would tie, and log-softmax needs the digits.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -134,23 +133,6 @@ class T5(nn.Module):
         with torch.autocast(hidden.device.type, enabled=False):
             codes = self.embedding.weight[start : start + size].float()
             return F.linear(hidden.float() * self.config.d_model**-0.5, codes)
-
-    def level_logits(self, hidden: Tensor, starts: Sequence[int], sizes: Sequence[int]) -> Tensor:
-        """Logits (B, L, K) of hidden states (B, L, D), at level l over that level's own codes alone; float32.
-
-        Levels smaller than the largest are filled with -inf, which neither a softmax nor a cross-entropy notices
-        (label smoothing does, and must not be used with it).
-
-        Args:
-            starts: token of code 0 of each of the L levels.
-            sizes: number of codes of each level; K is the largest.
-        """
-        widest = max(sizes)
-        levels = [
-            F.pad(self.code_logits(states, start, size), (0, widest - size), value=-torch.inf)
-            for states, start, size in zip(hidden.unbind(1), starts, sizes, strict=True)
-        ]
-        return torch.stack(levels, dim=1)
 
     def start_decoding(self, encoded: Tensor, mask: Tensor) -> DecoderState:
         """The state before the first decoder token; cross-attention keys and values are computed here, once."""
