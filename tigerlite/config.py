@@ -88,13 +88,24 @@ def to_dict(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
 
 
+def decisive(config: Any) -> dict[str, Any]:
+    """`to_dict` without the sections that the config says it leaves `unused`: those of the methods that were not chosen."""
+    plain = to_dict(config)
+    for name in getattr(config, "unused", ()):
+        del plain[name]
+    return {
+        name: decisive(getattr(config, name)) if dataclasses.is_dataclass(getattr(config, name)) else value
+        for name, value in plain.items()
+    }
+
+
 def fingerprint(*parts: Any) -> str:
     """Ten hex digits that name whatever `parts` (configs, strings, numbers, nested lists) describe.
 
     >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     True
     """
-    plain = [to_dict(part) if dataclasses.is_dataclass(part) else part for part in parts]
+    plain = [decisive(part) if dataclasses.is_dataclass(part) else part for part in parts]
     text = json.dumps(plain, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 

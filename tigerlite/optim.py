@@ -37,13 +37,20 @@ class OptimizerConfig:
         check_choice("schedule", self.schedule, SCHEDULES)
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters; vectors (norm scales, biases) are not decayed unless `decay_all`."""
+def build_optimizer(model: nn.Module, config: OptimizerConfig, *, fused: bool = True) -> torch.optim.AdamW:
+    """AdamW over the trainable parameters; vectors (norm scales, biases) are not decayed unless `decay_all`.
+
+    Args:
+        model: whose parameters to train.
+        config: learning rate and decay.
+        fused: one kernel for all float32 parameters. A float16 scaler needs False: gradients then are unscaled before they
+            are clipped, not inside the step.
+    """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     decayed = [parameter for parameter in parameters if config.decay_all or parameter.ndim > 1]
     kept = [parameter for parameter in parameters if not config.decay_all and parameter.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": kept, "weight_decay": 0.0}]
-    fused = all(parameter.dtype == torch.float32 for parameter in parameters)
+    fused = fused and all(parameter.dtype == torch.float32 for parameter in parameters)
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, fused=fused)
 
 

@@ -171,9 +171,16 @@ class TIGER(LightningModule, Recommender):
         means = {"recall@10": hits / n_users, "ndcg@10": gains / n_users, "loss": loss / n_users}
         self.log_dict({f"{self.stage}/valid/{name}": value for name, value in means.items()}, prog_bar=True)
 
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, **settings: Any
+    ) -> None:
+        """Clip the norm; Lightning refuses to under autocast with a fused optimizer, though bf16 has no scaler to undo."""
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW and the schedule, stepped per optimiser step."""
-        optimizer = build_optimizer(self, self.config.optimizer)
+        optimizer = build_optimizer(self, self.config.optimizer, fused=self.trainer.precision != "16-mixed")
         steps = int(self.trainer.estimated_stepping_batches) // max(self.trainer.max_epochs or 1, 1)
         schedule = build_schedule(
             optimizer, self.config.optimizer, steps_per_epoch=max(steps, 1), n_epochs=self.trainer.max_epochs or 1

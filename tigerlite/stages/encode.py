@@ -67,6 +67,11 @@ class EncodeConfig:
         if self.method == "file" and self.file.path is None:
             raise ConfigError("file.path is not set but method='file' reads it; give an .npy file (items, dimensions)")
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Sections of the methods that were not chosen."""
+        return tuple(name for name in METHODS if name != self.method)
+
 
 def source(config: EncodeConfig) -> Source | None:
     """What the stage reads besides the data set; None where that is nothing, or a model named by its hub id.

@@ -62,6 +62,11 @@ class EvaluateConfig:
             check_choice("baselines", baseline, ("popularity", "itemknn"))
 
     @property
+    def unused(self) -> tuple[str, ...]:
+        """The section of a baseline that is not ranked."""
+        return () if "itemknn" in self.baselines else ("itemknn",)
+
+    @property
     def users_per_batch(self) -> int:
         """`batch_size`, or fewer so that the beams of a batch stay within MAX_ROWS."""
         return max(1, min(self.batch_size, MAX_ROWS // self.n_beams))

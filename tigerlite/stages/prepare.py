@@ -64,6 +64,11 @@ class PrepareConfig:
     def __post_init__(self) -> None:
         check_choice("reader", self.reader, tuple(READERS))
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Sections of the readers that were not chosen."""
+        return tuple(name for name in READERS if name != self.reader)
+
 
 @dataclass(frozen=True)
 class Source:

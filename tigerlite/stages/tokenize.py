@@ -67,6 +67,11 @@ class TokenizeConfig:
         check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
 
     @property
+    def unused(self) -> tuple[str, ...]:
+        """Sections of the methods that were not chosen."""
+        return tuple(name for name in TOKENIZERS if name != self.method)
+
+    @property
     def needs_embeddings(self) -> bool:
         """Whether the stage reads item embeddings."""
         return self.method == "rqvae" or self.collisions == "nearest_free"

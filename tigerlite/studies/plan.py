@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tigerlite.config import ConfigError, check, check_choice, fingerprint, parse, to_dict
+from tigerlite.config import ConfigError, check, check_choice, decisive, fingerprint, parse, to_dict
 from tigerlite.stages import encode, evaluate, prepare, recommend, tokenize
 from tigerlite.stages.pipeline import PipelineConfig
 
@@ -182,7 +182,7 @@ def _refuse_incomparable(configs: dict[str, PipelineConfig]) -> None:
 
 def _key(config: PipelineConfig, source: str) -> str:
     """A name of the result: settings of all stages, without where files lie, what is logged and on which device."""
-    plain = to_dict(config)
+    plain = decisive(config)
     for name in ("out", "until", "tracking", "trainer", "seed"):
         plain.pop(name)
     plain["prepare"].pop("folder")
