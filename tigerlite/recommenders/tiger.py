@@ -14,28 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tigerlite.config import InputError, from_dict, to_dict
 from tigerlite.data.prefix_batches import PrefixBatch
 from tigerlite.data.sequences import Batch, most_recent
-from tigerlite.distributed import all_reduce_sum
-from tigerlite.evaluation.ranking import ranks_in_list
-from tigerlite.losses.weighted_cross_entropy import token_cross_entropy, weighted_mean
-from tigerlite.optim import build_optimizer, build_schedule
-from tigerlite.recommenders.base import Recommendations, Recommender
+from tigerlite.losses.weighted_cross_entropy import token_cross_entropy
+from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.beam_search import beam_search
 from tigerlite.recommenders.exact import exact_search
 from tigerlite.recommenders.t5 import T5
 from tigerlite.recommenders.tiger_config import TIGERConfig
+from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
 from tigerlite.recommenders.trie import Trie
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 
-class TIGER(LightningModule, Recommender):
+class TIGER(TrainedRecommender):
     """T5 over semantic IDs; holds the codes of the catalogue, so a saved model serves on its own.
 
     Args:
@@ -44,13 +41,10 @@ class TIGER(LightningModule, Recommender):
         stage: prefix of the logged metrics.
     """
 
-    monitor = "valid/ndcg@10"
-
     def __init__(self, config: dict[str, Any], bank: TokenizerBank, stage: str = "finetune") -> None:
-        super().__init__()
+        super().__init__(stage, from_dict(TIGERConfig, config).optimizer)
         self.save_hyperparameters({"config": config, "stage": stage})
         self.config = from_dict(TIGERConfig, config)
-        self.stage = stage
         self.vocab = SemanticVocab(bank.vocab.codebook_sizes, n_user_tokens=int(self.config.user_token))
         self.n_beams = 50
         self.decoding = "beam"
@@ -130,62 +124,21 @@ class TIGER(LightningModule, Recommender):
             return token_cross_entropy(logits, self.codes[targets], smoothing)
         return token_cross_entropy(self.t5.logits(hidden).unbind(1), labels, smoothing)
 
-    def training_step(self, batch: Batch | PrefixBatch, batch_idx: int) -> Tensor:
-        """Mean cross-entropy over targets and tokens."""
+    def training_losses(self, batch: Batch | PrefixBatch) -> Tensor:
+        """Cross-entropy (n_targets, L) of the batch's label tokens."""
         if isinstance(batch, PrefixBatch):
-            losses = self.prefix_losses(batch.sequences, batch.first)
-            # Processes may hold different numbers of targets; ddp's mean over processes is then the mean over targets.
-            loss = weighted_mean(losses) * (len(losses) / batch.n_targets)
-        else:
-            losses = self.token_losses(batch.histories, batch.targets)
-            loss = weighted_mean(losses)
-        self.log(
-            f"{self.stage}/train/loss",
-            loss.detach(),
-            on_step=False,
-            on_epoch=True,
-            prog_bar=True,
-            batch_size=len(losses),
-            sync_dist=True,
-        )
-        return loss
+            return self.prefix_losses(batch.sequences, batch.first)
+        return self.token_losses(batch.histories, batch.targets)
 
-    def on_validation_epoch_start(self) -> None:
-        """Start the sums: users, hits and gains at 10, loss."""
-        self._sums = torch.zeros(4, dtype=torch.float64)
+    def validation_losses(self, batch: Batch) -> Tensor:
+        """Mean cross-entropy (B,) over the label tokens of each target."""
+        return self.token_losses(most_recent(batch.histories, self.config.max_history), batch.targets).mean(dim=1)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch of users to the sums; ranks come from beam search over the whole catalogue."""
-        histories = most_recent(batch.histories, self.config.max_history)
+    def validation_items(self, batch: Batch) -> Tensor:
+        """Items (B, 10) by beam search over the whole catalogue."""
         exclude = batch.histories if self.config.exclude_history else None
-        items, _ = self._search(histories, 10, self.config.valid_beams, exclude)
-        ranks = ranks_in_list(items, batch.targets).cpu()
-        hits = (ranks > 0).double()
-        loss = self.token_losses(histories, batch.targets).mean(dim=1).sum().cpu()
-        gains = hits / torch.log2(ranks.clamp(min=1) + 1.0)
-        self._sums += torch.stack([torch.tensor(float(len(ranks))), hits.sum(), gains.sum(), loss.double()])
-
-    def on_validation_epoch_end(self) -> None:
-        """Log means over the users of all ranks."""
-        n_users, hits, gains, loss = all_reduce_sum(self._sums.to(self.device)).tolist()
-        means = {"recall@10": hits / n_users, "ndcg@10": gains / n_users, "loss": loss / n_users}
-        self.log_dict({f"{self.stage}/valid/{name}": value for name, value in means.items()}, prog_bar=True)
-
-    def configure_gradient_clipping(
-        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, **settings: Any
-    ) -> None:
-        """Clip the norm; Lightning refuses to under autocast with a fused optimizer, though bf16 has no scaler to undo."""
-        if gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
-
-    def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW and the schedule, stepped per optimiser step."""
-        optimizer = build_optimizer(self, self.config.optimizer, fused=self.trainer.precision != "16-mixed")
-        steps = int(self.trainer.estimated_stepping_batches) // max(self.trainer.max_epochs or 1, 1)
-        schedule = build_schedule(
-            optimizer, self.config.optimizer, steps_per_epoch=max(steps, 1), n_epochs=self.trainer.max_epochs or 1
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        histories = most_recent(batch.histories, self.config.max_history)
+        return self._search(histories, VALIDATION_CUTOFF, self.config.valid_beams, exclude).items
 
     @torch.inference_mode()
     def recommend(
