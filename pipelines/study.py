@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tigerlite.config import ConfigError, check, guard, known_keys, parse
-from tigerlite.studies.plan import Study, plan, read_study
+from tigerlite.studies.plan import Study, plan, published, read_study
 from tigerlite.studies.report import print_study, save_study
 from tigerlite.studies.runner import run_jobs
 from tigerlite.studies.summary import summarise_study
@@ -66,7 +66,10 @@ def main(argv: Sequence[str]) -> None:
     for name, jobs in plans.items():
         folder = command.results / study.name / name
         records = run_jobs(jobs, folder, study=study.name)
-        summary, title = summarise_study(records, study.config.baseline_row), f"{study.name} on {name}"
+        summary, title = (
+            summarise_study(records, study.config.baseline_row, published(study, name)),
+            f"{study.name} on {name}",
+        )
         save_study(folder, title, summary, study.config.seeds_set)
         print_study(title, summary, study.config.seeds_set)
         print(f"Records, table and plot are in {folder}")

@@ -130,6 +130,36 @@ def test_from_dict_refuses_an_unknown_key():
         from_dict(Pipeline, {"tokenize": {"rqvae": {"size": [1]}}})
 
 
+def test_a_section_given_in_part_keeps_the_defaults_of_its_field():
+    @dataclass(frozen=True, kw_only=True)
+    class Outer:
+        second: Quantizer = field(default_factory=lambda: Quantizer(beta=0.5))
+
+    assert from_dict(Outer, {"second": {"kind": "gradient"}}) == Outer(second=Quantizer(beta=0.5, kind="gradient"))
+    assert parse(Outer, ["--second.kind=gradient"], program="p").second.beta == 0.5
+
+
+def test_a_section_that_the_config_does_not_use_changes_no_fingerprint():
+    @dataclass(frozen=True, kw_only=True)
+    class Choice:
+        method: str = "one"
+        one: Quantizer = field(default_factory=Quantizer)
+        two: Quantizer = field(default_factory=Quantizer)
+
+        @property
+        def unused(self) -> tuple[str, ...]:
+            return tuple(name for name in ("one", "two") if name != self.method)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Outer:
+        choice: Choice = field(default_factory=Choice)
+
+    other = Quantizer(beta=0.26)
+    assert fingerprint(Outer(choice=Choice(two=other))) == fingerprint(Outer())
+    assert fingerprint(Outer(choice=Choice(one=other))) != fingerprint(Outer())
+    assert fingerprint(Outer(choice=Choice(method="two"))) != fingerprint(Outer())
+
+
 def test_fingerprint_depends_on_every_value_and_not_on_order():
     assert fingerprint(Quantizer(), 1) == fingerprint(Quantizer(), 1)
     assert fingerprint(Quantizer(), 1) != fingerprint(Quantizer(beta=0.26), 1)

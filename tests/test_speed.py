@@ -84,10 +84,70 @@ def dataset_folder(tmp_path) -> Path:
     return folder
 
 
+TINY_TIGER = [f"--tiger.t5.{flag}" for flag in TINY] + ["--tiger.epochs=1", "--tiger.batch_size=64"]
+RING = ["--data.n_users=40", "--data.n_items=40", "--data.width=6", "--n_seeds=2"]
+TINY_RQVAE = ["--rqvae.hidden_sizes=[8]", "--rqvae.codebook_sizes=[8, 8]", "--rqvae.epochs=2", "--rqvae.latent=4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "measures"),
+    [
+        ("precision", TINY_TIGER, ["ndcg@10", "loss"]),
+        (
+            "tokenizer_quality",
+            [*TINY_RQVAE, "--downstream=true", *TINY_TIGER],
+            ["reconstruction", "perplexity, level 1", "perplexity, level 2", "collision rate", "downstream ndcg@10"],
+        ),
+    ],
+)
+def test_quality_in_two_precisions_is_compared_over_seeds(name, flags, measures, tmp_path):
+    out = tmp_path / "quality.json"
+    done = _speed(name, *flags, *RING, f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["name"] for row in rows] == [*measures, "seconds"]
+    for row in rows:
+        assert f"{row['name']} " in done.stdout
+        fp32, bf16 = row["fp32"]["values"], row["bf16"]["values"]
+        assert len(fp32) == len(bf16) == 2
+        assert row["difference"] == pytest.approx(sum(bf16) / 2 - sum(fp32) / 2)
+        noise = 2 * np.sqrt((np.var(fp32, ddof=1) + np.var(bf16, ddof=1)) / 2)
+        assert row["noise"] == pytest.approx(noise)
+        expected = None if row["name"] == "seconds" else abs(row["difference"]) <= row["noise"]
+        assert row["within_noise"] == expected
+    # Something differs, so the precisions were really set.
+    assert any(row["fp32"]["values"] != row["bf16"]["values"] for row in rows[:-1])
+
+
+@pytest.mark.parametrize("attention", ["bidirectional", "causal"])
+def test_shares_of_a_profile_add_up_to_one_and_hold_the_matrix_products(attention, tmp_path):
+    out = tmp_path / "profile.json"
+    flags = [*MODEL, *DATA, "--batch_size=4", "--n_batches=2", f"--attention={attention}"]
+    done = _speed("profile", *flags, f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    shares = {row["name"]: row["share"] for row in json.loads(out.read_text())["rows"]}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert {"matrix products", "elementwise", "dropout masks", "optimizer and clipping"} <= set(shares)
+
+
+def test_identifiers_without_their_data_set_are_one_line_and_exit_code_2():
+    done = _speed("precision", "--data.bank=folder")
+    assert done.returncode == 2
+    assert done.stderr == "error: data.bank=folder belongs to a data set; set data.dataset too\n"
+
+
+def test_a_data_set_without_its_identifiers_is_one_line_and_exit_code_2(dataset_folder):
+    done = _speed("precision", f"--data.dataset={dataset_folder}")
+    assert done.returncode == 2
+    message = "error: data.dataset is given without its identifiers; set data.bank to the tokenize folder\n"
+    assert done.stderr == message
+
+
 def test_unknown_benchmark_is_one_line_and_exit_code_2():
     done = _speed("trian")
+    names = "train, beam, tokenizer, tokenizer_quality, evaluate, scale, precision, profile"
     assert done.returncode == 2
-    assert done.stderr == "error: benchmark 'trian' is unknown; allowed: train, beam, tokenizer, evaluate, scale\n"
+    assert done.stderr == f"error: benchmark 'trian' is unknown; allowed: {names}\n"
 
 
 def test_bad_value_is_one_line_and_exit_code_2():

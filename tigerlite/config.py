@@ -55,8 +55,14 @@ def check_choice(field: str, value: str, choices: Sequence[str]) -> None:
         raise ConfigError(f"{field}={value!r} is unknown; allowed: {', '.join(choices)}{hint}")
 
 
-def from_dict(cls: type[Config], values: dict[str, Any], path: str = "") -> Config:
+def from_dict(cls: type[Config], values: dict[str, Any], path: str = "", default: Config | None = None) -> Config:
     """Build a config dataclass from nested primitives, as a checkpoint or a parsed YAML file holds them.
+
+    Args:
+        cls: the class.
+        values: what is given; the rest comes from `default`.
+        path: of the section, for messages.
+        default: None = the defaults of the class. A section's are those of the field that holds it, as on the command line.
 
     Raises:
         ConfigError: on an unknown key (the nearest known one is suggested) or a value that the class refuses.
@@ -70,17 +76,24 @@ def from_dict(cls: type[Config], values: dict[str, Any], path: str = "") -> Conf
     for key, value in values.items():
         hint = hints[key]
         if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-            arguments[key] = from_dict(hint, value, f"{path}{key}.")
+            arguments[key] = from_dict(hint, value, f"{path}{key}.", _default(fields[key], default))
         elif dataclasses.is_dataclass(hint) and not isinstance(value, hint):
             raise ConfigError(f"{path}{key}={value!r} is no section; give keys and values")
         else:
             arguments[key] = _coerce(hint, value)
     try:
-        return cls(**arguments)
+        return cls(**arguments) if default is None else dataclasses.replace(default, **arguments)
     except ConfigError as error:
         if path and not str(error).startswith(path):
             raise ConfigError(path + str(error)) from None
         raise
+
+
+def _default(field: dataclasses.Field, owner: Any) -> Any:
+    """What a section is where nothing is given for it."""
+    if owner is not None:
+        return getattr(owner, field.name)
+    return None if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def to_dict(config: Any) -> dict[str, Any]:

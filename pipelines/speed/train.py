@@ -80,6 +80,12 @@ def run(config: Config) -> None:
     write(config.out, "train", config, rows, against_bucketed=same_precision, epoch_padding=waste)
 
 
+def training_steps(config: Config, attention: str, precision: str) -> Callable[[], None]:
+    """Ours alone, with the level head: what one call of its row does."""
+    cases = _ours(config, *config.data.load(), "level", attention)
+    return next(case.call for case in cases if case.precision == precision)
+
+
 def _model(config: Config, bank: TokenizerBank, **changes: str | bool) -> TIGER:
     torch.manual_seed(config.data.seed)
     settings = TIGERConfig(t5=config.model, max_history=config.data.max_history)

@@ -49,7 +49,8 @@ def rows_of(batches) -> list[tuple]:
 
 def on_rank(dataset: RecDataset, rank: int, world: int, **settings) -> SequenceDataModule:
     module = SequenceDataModule(dataset, **settings)
-    module.trainer = SimpleNamespace(global_rank=rank, world_size=world, current_epoch=3)
+    fresh = SimpleNamespace(restarted_mid_epoch=False, batch_idx=-1)
+    module.trainer = SimpleNamespace(global_rank=rank, world_size=world, current_epoch=3, fit_loop=fresh)
     return module
 
 
@@ -108,6 +109,30 @@ def test_processes_share_every_global_batch(dataset):
     assert all(len(part) == 20 for _, parts in full for part in parts)
     together = {row for share in shares for batch in share for row in batch}
     assert len({row for batch in alone for row in batch} - together) < 3
+
+
+def test_the_passes_of_a_step_hold_what_as_many_processes_would_hold(dataset):
+    settings = {"batch_size": 60, "seed": 5}
+    shares = [
+        [rows_of([batch]) for batch in on_rank(dataset, rank, 6, **settings).train_dataloader()] for rank in range(6)
+    ]
+    for rank in range(2):
+        loader = on_rank(dataset, rank, 2, accumulate=3, **settings).train_dataloader()
+        passes = [rows_of([batch]) for batch in loader]
+        assert len(passes) == len(loader) == 3 * len(shares[0])
+        for number in range(3):
+            assert passes[number::3] == shares[2 * number + rank]
+
+
+def test_a_pass_that_goes_on_inside_an_epoch_begins_with_the_next_batch(dataset):
+    module = on_rank(dataset, 0, 1, batch_size=60)
+    whole = [rows_of([batch]) for batch in module.train_dataloader()]
+    loader = module.train_dataloader()
+    module.trainer.fit_loop = SimpleNamespace(restarted_mid_epoch=True, batch_idx=6)
+    assert [rows_of([batch]) for batch in loader] == whole[7:]
+    assert len(loader) == len(whole)
+    module.trainer.fit_loop = SimpleNamespace(restarted_mid_epoch=False, batch_idx=len(whole) - 1)
+    assert [rows_of([batch]) for batch in loader] == whole
 
 
 @pytest.mark.parametrize("remainder", [0, 1, 2, 3, 59])
@@ -197,11 +222,35 @@ def test_a_resumed_run_sees_what_an_uninterrupted_one_sees(dataset, tmp_path):
         ({"batch_size": 2, "max_history": 0}, 1, "max_history=0 must be integers >= 1"),
         ({"batch_size": 7}, 2, "batch_size=7 must be a multiple of the 2 processes"),
         ({"batch_size": 20_000}, 20_000, "training samples are too few for 20000 processes"),
+        ({"batch_size": 8, "accumulate": 0}, 1, "accumulate=0 must be an integer >= 1"),
+        (
+            {"batch_size": 8, "accumulate": 3},
+            2,
+            "batch_size=8 must be a multiple of the 2 processes x 3 passes per step",
+        ),
+        ({"batch_size": 9_000, "accumulate": 9_000}, 1, "too few for 1 processes x 9000 passes per step; use fewer"),
     ],
 )
 def test_batches_that_cannot_be_made_are_refused(dataset, settings, world, message):
     with pytest.raises(InputError, match=message):
         on_rank(dataset, 0, world, **settings).train_dataloader()
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(1, 2), (2, 1)])
+def test_an_unfinished_epoch_is_not_continued_with_another_split(dataset, world, accumulate):
+    before = on_rank(dataset, 0, 2, batch_size=60, accumulate=2)
+    before.trainer.num_training_batches = 100
+    before.trainer.fit_loop.batch_idx = 5
+    state = before.state_dict()
+    on_rank(dataset, 1, 2, batch_size=60, accumulate=2).load_state_dict(state)
+    after = on_rank(dataset, 0, world, batch_size=60, accumulate=accumulate)
+    message = (
+        rf"inside an epoch with 2 processes x 2 passes per step, but there are {world} x {accumulate}; continue with"
+    )
+    with pytest.raises(InputError, match=message):
+        after.load_state_dict(state)
+    before.trainer.fit_loop.batch_idx = 99
+    after.load_state_dict(before.state_dict())  # a whole epoch may be followed by any split
 
 
 def test_too_few_validation_users_for_the_processes_are_refused(dataset):

@@ -55,7 +55,8 @@ def samples(batch: PrefixBatch) -> list[tuple[list[int], int]]:
 
 def on_rank(dataset: RecDataset, rank: int, world: int, **changes) -> SequenceDataModule:
     module = SequenceDataModule(dataset, **{"batch_size": 16, "max_history": 5, "all_prefixes": True, **changes})
-    module.trainer = SimpleNamespace(global_rank=rank, world_size=world, current_epoch=2)
+    fresh = SimpleNamespace(restarted_mid_epoch=False, batch_idx=-1)
+    module.trainer = SimpleNamespace(global_rank=rank, world_size=world, current_epoch=2, fit_loop=fresh)
     return module
 
 
@@ -125,6 +126,18 @@ def test_two_processes_share_every_batch_and_count_its_targets_together():
     assert together == sorted(sample for batch in alone for sample in samples(batch))
     for first, second in zip(*shares, strict=True):
         assert first.n_targets == second.n_targets == (len(samples(first)) + len(samples(second))) / 2
+
+
+def test_the_passes_of_a_step_hold_what_as_many_processes_would_hold():
+    dataset = random_dataset()
+    shares = [list(on_rank(dataset, rank, 4).train_dataloader()) for rank in range(4)]
+    loader = on_rank(dataset, 1, 2, accumulate=2).train_dataloader()
+    passes = list(loader)
+    assert len(passes) == len(loader) == 2 * len(shares[0])
+    for number in range(2):
+        for ours, theirs in zip(passes[number::2], shares[2 * number + 1], strict=True):
+            assert samples(ours) == samples(theirs)
+            assert ours.n_targets == theirs.n_targets
 
 
 def test_the_loaders_length_holds_in_every_epoch():

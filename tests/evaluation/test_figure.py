@@ -43,6 +43,16 @@ def test_curves_bars_and_labels_hold_the_files_numbers(run):
     assert [label.get_text() for label in bars.get_xticklabels()] == ["popularity", "tiger"]
 
 
+def test_a_panel_without_numbers_is_left_out(run):
+    del run["tokenize"]
+    assert [axes.get_title() for axes in plot_run(run).axes if axes.get_title()] == [
+        "Training",
+        "Test split, mean and standard error",
+    ]
+    (run["finetune"] / "metrics.csv").unlink()
+    assert len(plot_run(run).axes) == 1
+
+
 def test_an_evaluated_run_gets_a_picture_and_another_none(run, tmp_path):
     save_figure(run)
     assert (tmp_path / FIGURE).read_bytes().startswith(b"\x89PNG")

@@ -15,6 +15,9 @@ class Fixed(ScoringRecommender):
     def __init__(self, values: list[float]) -> None:
         self.values = torch.tensor([values])
 
+    name = "fixed"
+    fingerprint = "0"
+
     def scores(self, histories: torch.Tensor) -> torch.Tensor:
         return self.values.expand(len(histories), -1)
 

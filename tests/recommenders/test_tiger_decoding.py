@@ -46,3 +46,12 @@ def test_ddp_broadcasts_no_buffer_of_the_catalogue(tiger):
     wrapped = {"codes", "item_tokens", "trie.first_child", "trie.codes", "trie.items", "trie.leaf_of_item"}
     assert wrapped <= set(tiger._ddp_params_and_buffers_to_ignore)
     assert not set(tiger._ddp_params_and_buffers_to_ignore) & {name for name, _ in tiger.named_parameters()}
+
+
+def test_scores_of_a_beam_are_the_log_probabilities_that_training_maximises(tiger):
+    tiger.n_beams = N_ITEMS
+    items, scores = tiger.recommend(HISTORIES, k=N_ITEMS)
+    for history, ranked, found in zip(HISTORIES, items, scores, strict=True):
+        with torch.no_grad():
+            losses = tiger.token_losses(history[history > 0].expand(N_ITEMS, -1), ranked).sum(dim=1)
+        torch.testing.assert_close(found, -losses, atol=1e-5, rtol=1e-5)

@@ -26,6 +26,9 @@ N_ITEMS = 30
 class AfterLast(ScoringRecommender):
     """Scores item j by how soon it comes after the last item of the history, in a circle."""
 
+    name = "afterlast"
+    fingerprint = "0"
+
     def scores(self, histories: torch.Tensor) -> torch.Tensor:
         last = histories.gather(1, (histories > 0).sum(dim=1, keepdim=True).sub(1).clamp(min=0))
         return -((torch.arange(N_ITEMS + 1) - last - 1) % N_ITEMS).float()
@@ -72,23 +75,23 @@ def test_ranks_equal_ranking_one_user_at_a_time(dataset, tmp_path, exclude, spli
     rows = dataset.test if split == "test" else dataset.validation
     expected = slow_ranks(dataset, rows, exclude)
     frame = pl.read_parquet(tmp_path / evaluate.RANKS)
-    assert frame["rank/tiger"].to_list() == expected
+    assert frame["rank/afterlast"].to_list() == expected
     assert frame["user"].to_list() == [f"u{user}" for user in rows[:, 0]]
     assert frame["target"].to_list() == [f"i{dataset.items[place]}" for place in rows[:, 1]]
     assert frame["history_length"].to_list() == [place - dataset.offsets[user] for user, place in rows.tolist()]
-    assert evaluation.metrics["tiger"] == summarise(np.array(expected))
+    assert evaluation.metrics["afterlast"] == summarise(np.array(expected))
     assert evaluation.settings["n_users"] == len(rows)
     assert evaluation.settings["exclude_history"] is exclude
 
 
 def test_baselines_are_ranked_on_the_same_users_and_can_be_left_out(dataset, tmp_path):
     every = evaluate.run(EvaluateConfig(), dataset, AfterLast(), out=tmp_path)
-    assert set(every.metrics) == {"tiger", "popularity", "itemknn"}
+    assert set(every.metrics) == {"afterlast", "popularity", "itemknn"}
     frame = pl.read_parquet(tmp_path / evaluate.RANKS)
     for method, metrics in every.metrics.items():
         assert metrics == summarise(frame[f"rank/{method}"].to_numpy().astype(np.int64))
     none = evaluate.run(EvaluateConfig(baselines=()), dataset, AfterLast(), out=tmp_path)
-    assert list(none.metrics) == ["tiger"]
+    assert list(none.metrics) == ["afterlast"]
 
 
 def test_lists_that_could_not_be_filled_are_counted(dataset, tmp_path):
@@ -103,7 +106,7 @@ def test_lists_that_could_not_be_filled_are_counted(dataset, tmp_path):
     # Twenty items less the history are fewer than the twenty that are asked for.
     config = EvaluateConfig(exclude_history=True, baselines=("popularity",))
     found = evaluate.run(config, small, _First20(), out=tmp_path)
-    assert found.settings["short_lists"] == {"tiger": len(small.test), "popularity": len(small.test)}
+    assert found.settings["short_lists"] == {"afterlast": len(small.test), "popularity": len(small.test)}
 
 
 class _First20(AfterLast):

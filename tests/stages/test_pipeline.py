@@ -155,3 +155,53 @@ def test_two_processes_finish_every_stage_and_agree_with_one(toy_settings, tmp_p
     for name in ("popularity", "itemknn"):
         assert two[name] == one.evaluation.metrics[name]
     assert two["tiger"]["ndcg@10"] == pytest.approx(one.evaluation.metrics["tiger"]["ndcg@10"], abs=0.05)
+
+
+def test_a_method_that_reads_no_identifiers_skips_the_stages_that_make_them(toy_settings, tmp_path):
+    toy_settings["finetune"] = {"method": "nextitem", "nextitem": {"epochs": 1}}
+    run = train(config_for(toy_settings, tmp_path))
+    assert set(run.folders) == {"prepare", "finetune", "evaluate"}
+    assert set(run.evaluation.metrics) == {"sasrec", "popularity", "itemknn"}
+    assert run.evaluation.settings["method"] == "sasrec"
+
+
+def test_a_teacher_changes_the_identifiers_and_is_trained_once(toy_settings, tmp_path):
+    plain = train(config_for(toy_settings, tmp_path, until="tokenize"))
+    toy_settings["teacher"] = {"enabled": True, "nextitem": {"epochs": 2}}
+    first = train(config_for(toy_settings, tmp_path, until="tokenize"))
+    assert set(first.folders) == {"prepare", "encode", "teacher", "fuse", "tokenize"}
+    assert first.embeddings.dimensions == plain.embeddings.dimensions + 64
+    assert first.bank.fingerprint != plain.bank.fingerprint
+    toy_settings["fuse"] = {"collaborative": 0.5}
+    second = train(config_for(toy_settings, tmp_path, until="tokenize"))
+    assert second.folders["teacher"] == first.folders["teacher"]
+    assert second.folders["fuse"] != first.folders["fuse"]
+    # The file that the stage wrote serves as a teacher elsewhere.
+    toy_settings["teacher"] = {"enabled": False}
+    toy_settings["fuse"] = {"file": str(first.folders["teacher"] / "item_embeddings.safetensors")}
+    given = train(config_for(toy_settings, tmp_path / "other", until="fuse"))
+    assert given.embeddings.fingerprint == first.embeddings.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"teacher": {"enabled": True, "method": "itemknn"}}, "teacher.method='itemknn' has no item embeddings"),
+        (
+            {"teacher": {"enabled": True}, "tokenize": {"method": "imported"}},
+            "reads no embeddings, so a teacher changes",
+        ),
+        ({"teacher": {"enabled": True}, "fuse": {"file": "x"}}, "name two teachers; drop one"),
+    ],
+)
+def test_a_teacher_that_could_not_count_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        from_dict(PipelineConfig, settings)
+
+
+def test_weights_of_another_kind_of_recommender_are_refused_in_one_line(toy_settings, tmp_path):
+    toy_settings["pretrain"] = {"enabled": True, "method": "popularity"}
+    with pytest.raises(
+        InputError, match=r"tiger cannot start from the weights of popularity; set pretrain\.enabled=false"
+    ):
+        train(config_for(toy_settings, tmp_path))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tigerlite.config import InputError
+from tigerlite.config import InputError, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_positions
 from tigerlite.optim import OptimizerConfig
@@ -152,6 +152,26 @@ def _without_dropout(encoder_attention: str) -> RecommendConfig:
     return changed(t5=tiny, encoder_attention=encoder_attention, max_history=3)
 
 
+def test_fewer_epochs_than_the_validation_interval_still_keep_a_checkpoint(dataset, bank, tmp_path):
+    rare = dataclasses.replace(CONFIG, tiger=dataclasses.replace(CONFIG.tiger, epochs=2, validate_every=5))
+    assert recommend.run(rare, dataset, bank, out=tmp_path).fingerprint
+
+
+def test_bf16_trains_with_clipped_gradients(dataset, bank, tmp_path):
+    context = Context(trainer=TrainerConfig(accelerator="cpu", precision="bf16-mixed", progress=False, max_epochs=1))
+    found = []
+    for clip in (1.0, 1e-9):
+        (tmp_path / str(clip)).mkdir()
+        optimizer = replace(CONFIG.tiger.optimizer, clip=clip, weight_decay=0.0)
+        found.append(
+            recommend.run(changed(optimizer=optimizer), dataset, bank, out=tmp_path / str(clip), context=context)
+        )
+    torch.manual_seed(CONFIG.tiger.seed)
+    start = weights(TIGER(to_dict(CONFIG.tiger), bank))
+    assert (weights(found[0]) - start).abs().max() > 1e-3
+    assert (weights(found[1]) - start).abs().max() < (weights(found[0]) - start).abs().max()
+
+
 if __name__ == "__main__":
     # Lightning's ddp starts this file again for the second process.
     two_processes = Context(trainer=TrainerConfig(accelerator="cpu", devices=2, strategy="ddp", progress=False))
@@ -159,8 +179,3 @@ if __name__ == "__main__":
         place = Path(sys.argv[1]) / attention
         place.mkdir(exist_ok=True)
         recommend.run(_without_dropout(attention), circle(), grid(), out=place, context=two_processes)
-
-
-def test_fewer_epochs_than_the_validation_interval_still_keep_a_checkpoint(dataset, bank, tmp_path):
-    rare = dataclasses.replace(CONFIG, tiger=dataclasses.replace(CONFIG.tiger, epochs=2, validate_every=5))
-    assert recommend.run(rare, dataset, bank, out=tmp_path).fingerprint

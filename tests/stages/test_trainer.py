@@ -134,6 +134,7 @@ def test_a_launchers_precision_counts_in_the_fingerprint_and_its_devices_do_not(
     before = TrainerConfig().result_fields()
     monkeypatch.setenv("LT_DEVICES", "2")
     assert TrainerConfig().result_fields() == before
+    assert TrainerConfig(accumulate=4, checkpoint_minutes=1.0).result_fields() == before
     monkeypatch.setenv("LT_PRECISION", "bf16-mixed")
     assert TrainerConfig().result_fields() == {**before, "precision": "bf16-mixed"}
 
@@ -165,6 +166,8 @@ def test_hardware_that_is_not_there_is_one_line(tmp_path, changes):
     [
         ({"devices": 0}, "devices=0 is out of range; allowed: an integer >= 1"),
         ({"num_nodes": 0}, "num_nodes=0 is out of range"),
+        ({"accumulate": 0}, "accumulate=0 is out of range; allowed: an integer >= 1"),
+        ({"checkpoint_minutes": -1.0}, "checkpoint_minutes=-1.0 is out of range; allowed: a number >= 0"),
         ({"max_epochs": 0}, "max_epochs=0 is out of range; allowed: an integer >= 1, or null"),
         ({"precision": "fp32"}, "precision='fp32' is unknown; allowed: 32-true, bf16-mixed"),
     ],

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from tigerlite.config import ConfigError
-from tigerlite.studies.plan import flatten, plan, read_study
+from tigerlite.studies.plan import flatten, plan, published, read_study
 
 
 def changed(file: Path, **changes) -> Path:
@@ -103,3 +104,43 @@ def test_rows_that_make_no_table_are_refused(toy_study, rows, message):
 
 def test_flatten_joins_sections_and_dotted_keys():
     assert flatten({"a.b": {"c": [1, 2]}, "d": {"e": None}}) == {"a.b.c": [1, 2], "d.e": None}
+
+
+def test_published_figures_are_numbers_by_method(toy_study):
+    datasets = {"films": {"configs": ["films.yaml"], "published": {"X": {"ndcg@10": 0.25}}}}
+    study = read_study(changed(toy_study, datasets=datasets))
+    assert published(study, "films") == {"X": {"ndcg@10": 0.25}}
+    assert published(study, "elsewhere") == {}
+    assert len(plan(study, "films")) == 4
+    datasets["films"]["published"] = {"X": 0.25}
+    with pytest.raises(ConfigError, match=r"published\.X=0\.25 of data set 'films' must map metrics to numbers"):
+        published(read_study(changed(toy_study, datasets=datasets)), "films")
+
+
+def test_a_key_changes_with_the_content_of_an_embedding_file(toy_study):
+    file = toy_study.with_name("mine.npy")
+    rows = {"slow": {"encode.method": "file", "encode.file.path": str(file)}}
+    study = read_study(changed(toy_study, rows=rows, baseline="slow"))
+    keys = []
+    for value in (0.0, 1.0):
+        np.save(file, np.full((60, 8), value))
+        keys.append(plan(study, "films")[0].key)
+    assert keys[0] != keys[1]
+
+
+def test_settings_of_methods_that_are_not_chosen_change_no_key(toy_study):
+    study = read_study(toy_study)
+    key = plan(study, "films")[0].key
+    for flag in (
+        "--finetune.nextitem.epochs=3",
+        "--pretrain.tiger.epochs=3",
+        "--fuse.text=0.5",
+        "--teacher.nextitem.seed=4",
+    ):
+        assert plan(study, "films", [flag])[0].key == key
+
+
+def test_classic_and_generative_rows_share_a_table(toy_study):
+    rows = {"slow": {}, "sasrec": {"finetune.method": "nextitem"}, "knn": {"finetune.method": "itemknn"}}
+    jobs = plan(read_study(changed(toy_study, rows=rows)), "films")
+    assert [job.config.needs_identifiers for job in jobs[:3]] == [True, False, False]

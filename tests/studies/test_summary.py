@@ -39,6 +39,7 @@ def records(tmp_path) -> list[dict]:
                     "row": row,
                     "dataset": "films",
                     "seed": seed,
+                    "method": "tiger",
                     "metrics": summarise(ranks),
                     "baselines": {"popularity": summarise(np.full(N_USERS, 2))},
                     "settings": {"split": "test", "exclude_history": True, "n_users": N_USERS, "n_beams": 20},
@@ -138,3 +139,25 @@ def test_a_table_of_real_runs_equals_their_evaluations(toy_study, tmp_path):
     assert 0 < fast.against.p_bootstrap <= 1
     assert 0 < fast.against.p_wilcoxon <= 1
     assert {row.name for row in closed_form} == {"popularity", "itemknn"}
+
+
+def test_published_figures_stand_last_and_are_named_as_not_measured(records, tmp_path):
+    summary = summarise_study(records, "base", {"paper: X": {"recall@10": 0.25, "ndcg@10": 0.125}})
+    row = summary.rows[-1]
+    assert (row.name, row.measured, row.against) == ("paper: X", False, None)
+    assert results_grid(summary).rows[-1][:5] == ("paper: X", "–", "0.2500", "–", "0.1250")
+    assert any("Not measured here, but printed in papers: paper: X" in line for line in notes(summary, "recommender"))
+    save_study(tmp_path, "t", summary, "recommender")
+    with (tmp_path / "table.csv").open() as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["measured"] for line in lines] == ["True"] * 4 + ["False"]
+
+
+def test_rows_of_two_methods_are_compared_user_by_user(records):
+    for record in records:
+        if record["row"] == "better":
+            frame = pl.read_parquet(record["ranks"]).rename({"rank/tiger": "rank/sasrec"})
+            frame.write_parquet(record["ranks"])
+            record["method"] = "sasrec"
+    better = summarise_study(records, "base").rows[0]
+    assert better.against.users.difference > 0

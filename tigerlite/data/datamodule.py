@@ -1,14 +1,15 @@
 """Batches of item ids for training, validation and test: no worker processes, no Python per sample.
 
-The order of an epoch is a function of (seed, epoch), so a run resumed at an epoch boundary sees what an uninterrupted
-one sees. Checkpoints are written at the ends of epochs, never inside: a run killed mid-epoch repeats that epoch from its
-first batch. Samples are shuffled, sorted by history length inside windows of 50 batches, and the batches shuffled again:
-little padding, and each batch is still a random part of the epoch. `batch_size` is global: each of W processes gets
-its 1/W of every batch, and all get the same number of batches, so the number of processes does not change what an
-optimizer step sees.
+The order of an epoch is a function of (seed, epoch), and a pass begins at the batch where the Trainer stands, so a run
+resumed at the end of an epoch or inside one sees what an uninterrupted one sees. Samples are shuffled, sorted by history
+length inside windows of 50 batches, and the batches shuffled again: little padding, and each batch is still a random part
+of the epoch. `batch_size` is global: each of W processes gets its 1/W of every batch, and all get the same number of
+batches, so the number of processes does not change what an optimizer step sees. Gradient accumulation is more processes,
+one after the other: with A passes per step a batch has W x A parts, of which each process takes A in turn.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +17,18 @@ from lightning.pytorch import LightningDataModule
 
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
-from tigerlite.data.prefix_batches import WINDOW, PrefixBatch, gather_prefix_batch, plan_chunks, plan_prefix_epoch
+from tigerlite.data.prefix_batches import (
+    WINDOW,
+    PrefixBatch,
+    gather_prefix_batch,
+    n_prefix_batches,
+    plan_chunks,
+    plan_prefix_epoch,
+)
 from tigerlite.data.sequences import Batch, gather_batch, history_lengths, row_batches, training_positions
+
+Part = TypeVar("Part")
+AnyBatch = TypeVar("AnyBatch")
 
 
 class SequenceDataModule(LightningDataModule):
@@ -34,9 +45,11 @@ class SequenceDataModule(LightningDataModule):
         n_validation_users: size of the seeded subset that validates; None = all.
         all_prefixes: train on chunks of sequences (`prefix_batches.py`) instead of one sample per target; `batch_size`
             counts targets either way.
+        accumulate: passes per optimizer step; each holds 1/accumulate of this process's share of `batch_size`. Give the
+            Trainer the same number (`accumulate_grad_batches`).
 
     Raises:
-        InputError: if the data set has no training samples, or a process would get no samples.
+        InputError: if the data set has no training samples, or a pass would get no samples.
     """
 
     def __init__(
@@ -48,14 +61,18 @@ class SequenceDataModule(LightningDataModule):
         seed: int = 0,
         n_validation_users: int | None = None,
         all_prefixes: bool = False,
+        accumulate: int = 1,
     ) -> None:
         super().__init__()
         if batch_size < 1 or max_history < 1:
             raise InputError(f"batch_size={batch_size} and max_history={max_history} must be integers >= 1")
+        if accumulate < 1:
+            raise InputError(f"accumulate={accumulate} must be an integer >= 1")
         self.dataset = dataset
         self.batch_size = batch_size
         self.max_history = max_history
         self.seed = seed
+        self.accumulate = accumulate
         self.epoch = 0
         self.train_rows = training_positions(dataset)
         if not len(self.train_rows):
@@ -68,37 +85,53 @@ class SequenceDataModule(LightningDataModule):
         """Which epoch the next pass over the training batches is; inside a Trainer its epoch counts instead."""
         self.epoch = epoch
 
-    def train_dataloader(self) -> "BatchSequence | PrefixBatchSequence":
-        """Training batches of this process; each pass takes the order of the epoch at its start."""
+    def train_dataloader(self) -> "BatchSequence[Any, Batch] | BatchSequence[Any, PrefixBatch]":
+        """Training batches of this process, one per pass; the order is that of the epoch in which they are first asked for."""
         rank, world = self._place()
-        if self.batch_size % world:
-            raise InputError(f"batch_size={self.batch_size} must be a multiple of the {world} processes")
-        if len(self.train_rows) < world:
-            raise InputError(f"{len(self.train_rows)} training samples are too few for {world} processes; use fewer")
-
+        n_parts = world * self.accumulate
+        passes = "" if self.accumulate == 1 else f" x {self.accumulate} passes per step"
+        if self.batch_size % n_parts:
+            raise InputError(f"batch_size={self.batch_size} must be a multiple of the {world} processes{passes}")
+        n_rows = len(self.train_rows) if self._chunks is None else len(self._chunks)
+        if n_rows < n_parts:
+            kind = "samples" if self._chunks is None else "sequences"
+            raise InputError(f"{n_rows} training {kind} are too few for {world} processes{passes}; use fewer")
+        mine = [number * world + rank for number in range(self.accumulate)]
         if self._chunks is not None:
-            return self._prefix_loader(self._chunks, rank, world)
+            return self._prefix_loader(self._chunks, mine, n_parts)
 
         def parts() -> list[np.ndarray]:
-            return [self.train_rows[batch[rank::world]] for batch in self._plan(self._current_epoch(), world)]
+            plan = self._plan(self._current_epoch(), n_parts)
+            return [self.train_rows[batch[part::n_parts]] for batch in plan for part in mine]
 
-        return BatchSequence(
-            self.dataset, self.max_history, parts, n_batches(len(self.train_rows), self.batch_size, world)
-        )
+        n_steps = n_batches(len(self.train_rows), self.batch_size, n_parts)
+        gather = _gatherer(self.dataset, self.max_history)
+        return BatchSequence(parts, gather, n_steps * self.accumulate, begin=self._batches_done)
 
-    def _prefix_loader(self, chunks: np.ndarray, rank: int, world: int) -> "PrefixBatchSequence":
-        if len(chunks) < world:
-            raise InputError(f"{len(chunks)} training sequences are too few for {world} processes; use fewer")
+    def _prefix_loader(
+        self, chunks: np.ndarray, mine: list[int], n_parts: int
+    ) -> "BatchSequence[tuple[np.ndarray, float], PrefixBatch]":
+        items = torch.from_numpy(self.dataset.items)
+        n_targets = chunks[:, 1] - chunks[:, 2]
 
-        def plan() -> list[np.ndarray]:
+        def parts() -> list[tuple[np.ndarray, float]]:
             batches = plan_prefix_epoch(
-                chunks, batch_size=self.batch_size, seed=self.seed, epoch=self._current_epoch(), world=world
+                chunks, batch_size=self.batch_size, seed=self.seed, epoch=self._current_epoch(), world=n_parts
             )
-            return [chunks[batch] for batch in batches]
+            # Every part counts its share of the whole batch's targets, whatever it holds itself.
+            return [
+                (chunks[batch[part::n_parts]], int(n_targets[batch].sum()) / n_parts)
+                for batch in batches
+                for part in mine
+            ]
 
-        return PrefixBatchSequence(self.dataset, plan, rank, world)
+        def gather(part: tuple[np.ndarray, float]) -> PrefixBatch:
+            return gather_prefix_batch(items, torch.from_numpy(part[0]), part[1])
 
-    def val_dataloader(self) -> "BatchSequence":
+        n_steps = n_prefix_batches(int(n_targets.sum()), len(chunks), self.batch_size, n_parts)
+        return BatchSequence(parts, gather, n_steps * self.accumulate, begin=self._batches_done)
+
+    def val_dataloader(self) -> "BatchSequence[np.ndarray, Batch]":
         """Validation batches of this process, as many on each, similar lengths together; no row is repeated.
 
         Histories are whole: a model cuts them to what it reads, exclusion needs all of them.
@@ -111,7 +144,7 @@ class SequenceDataModule(LightningDataModule):
         parts = (
             [part[rank::world] for part in np.array_split(rows, -(-len(rows) // self.batch_size))] if len(rows) else []
         )
-        return BatchSequence(self.dataset, len(self.dataset.items), lambda: parts, len(parts))
+        return BatchSequence(lambda: parts, _gatherer(self.dataset, len(self.dataset.items)), len(parts))
 
     def test_batches(self, batch_size: int | None = None) -> Iterator[Batch]:
         """All test rows in their order, whatever the number of processes."""
@@ -124,51 +157,86 @@ class SequenceDataModule(LightningDataModule):
         filled = sum(int(lengths.sum()) for lengths in plan)
         return 1 - filled / sum(len(lengths) * int(lengths.max()) for lengths in plan)
 
+    def state_dict(self) -> dict[str, int]:
+        """How the batches are split, and how many of an unfinished epoch are done."""
+        if self.trainer is None:
+            return {}
+        n_done = self.trainer.fit_loop.batch_idx + 1
+        inside = n_done < self.trainer.num_training_batches
+        return {"processes": self._place()[1], "accumulate": self.accumulate, "done": n_done if inside else 0}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Refuse to go on inside an epoch whose batches were split otherwise; Lightning knows how far it was.
+
+        Raises:
+            InputError: if the number of processes or of passes per step differs from the checkpoint's.
+        """
+        before = state_dict.get("processes", 1), state_dict.get("accumulate", 1)
+        now = self._place()[1], self.accumulate
+        if state_dict.get("done") and before != now:
+            raise InputError(
+                f"the checkpoint was written inside an epoch with {before[0]} processes x {before[1]} passes per step, "
+                f"but there are {now[0]} x {now[1]}; continue with as many, or delete last.ckpt to start anew"
+            )
+
     def _plan(self, epoch: int, world: int) -> list[np.ndarray]:
         return plan_epoch(self._train_lengths, batch_size=self.batch_size, seed=self.seed, epoch=epoch, world=world)
 
     def _current_epoch(self) -> int:
         return self.epoch if self.trainer is None else self.trainer.current_epoch
 
+    def _batches_done(self) -> int:
+        """Batches of the epoch that were trained on before the run was interrupted inside it."""
+        if self.trainer is None or not self.trainer.fit_loop.restarted_mid_epoch:
+            return 0
+        return self.trainer.fit_loop.batch_idx + 1
+
     def _place(self) -> tuple[int, int]:
         """Rank of this process and number of processes."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
 
-class BatchSequence:
-    """An iterable of batches with a length; `parts` is asked for the rows of each batch whenever a pass begins."""
+class BatchSequence(Generic[Part, AnyBatch]):
+    """An iterable of batches with a length.
+
+    Args:
+        parts: asked for what each batch holds whenever a pass begins, when its first batch is.
+        gather: makes a batch of it.
+        n_batches: the length of a whole pass.
+        begin: how many batches the pass leaves out.
+    """
 
     def __init__(
-        self, dataset: RecDataset, max_history: int, parts: Callable[[], list[np.ndarray]], n_batches: int
+        self,
+        parts: Callable[[], list[Part]],
+        gather: Callable[[Part], AnyBatch],
+        n_batches: int,
+        begin: Callable[[], int] = int,
     ) -> None:
-        self._items, self._offsets = torch.from_numpy(dataset.items), torch.from_numpy(dataset.offsets)
-        self._max_history = max_history
         self._parts = parts
+        self._gather = gather
         self._n_batches = n_batches
+        self._begin = begin
 
     def __len__(self) -> int:
         return self._n_batches
 
-    def __iter__(self) -> Iterator[Batch]:
-        for rows in self._parts():
-            yield gather_batch(self._items, self._offsets, torch.from_numpy(rows), self._max_history)
+    def __iter__(self) -> Iterator[AnyBatch]:
+        for part in self._parts()[self._begin() :]:
+            yield self._gather(part)
+
+    def state_dict(self) -> dict[str, int]:
+        """Nothing: the Trainer's count says where to begin. Lightning warns where a loader has no such method."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Nothing."""
 
 
-class PrefixBatchSequence:
-    """An iterable of batches of chunks; this process takes every `world`-th chunk of each."""
-
-    def __init__(self, dataset: RecDataset, plan: Callable[[], list[np.ndarray]], rank: int, world: int) -> None:
-        self._items = torch.from_numpy(dataset.items)
-        self._plan = plan
-        self._rank, self._world = rank, world
-
-    def __len__(self) -> int:
-        return len(self._plan())
-
-    def __iter__(self) -> Iterator[PrefixBatch]:
-        for chunks in self._plan():
-            n_targets = int((chunks[:, 1] - chunks[:, 2]).sum()) / self._world
-            yield gather_prefix_batch(self._items, torch.from_numpy(chunks[self._rank :: self._world]), n_targets)
+def _gatherer(dataset: RecDataset, max_history: int) -> Callable[[np.ndarray], Batch]:
+    """Makes batches of rows (B, 2)."""
+    items, offsets = torch.from_numpy(dataset.items), torch.from_numpy(dataset.offsets)
+    return lambda rows: gather_batch(items, offsets, torch.from_numpy(rows), max_history)
 
 
 def n_batches(n_samples: int, batch_size: int, world: int = 1) -> int:

@@ -30,7 +30,7 @@ class PrefixBatch(NamedTuple):
     first: Tensor
     """(B,) int64, position of the first target in each row, >= 1."""
     n_targets: Tensor
-    """() float32, targets of the global batch divided by the number of processes."""
+    """() float32, targets of the global batch divided by the number of parts (processes x passes) it is split into."""
 
 
 def plan_chunks(dataset: RecDataset, max_history: int) -> np.ndarray:
@@ -75,9 +75,18 @@ def plan_prefix_epoch(
     return [batches[index] for index in generator.permutation(len(batches))]
 
 
+def n_prefix_batches(n_targets: int, n_chunks: int, batch_size: int, world: int = 1) -> int:
+    """Batches per epoch: as many as the targets fill, but no more than leave `world` chunks for each.
+
+    >>> n_prefix_batches(10, 6, batch_size=4), n_prefix_batches(10, 6, batch_size=1, world=2)
+    (3, 3)
+    """
+    return max(min(-(-n_targets // batch_size), n_chunks // world), 1)
+
+
 def _even_cuts(reached: np.ndarray, batch_size: int, world: int) -> np.ndarray:
     """Where chunks that reach so many targets are cut, leaving at least `world` chunks on either side of each cut."""
-    n_batches = max(min(-(-int(reached[-1]) // batch_size), len(reached) // world), 1)
+    n_batches = n_prefix_batches(int(reached[-1]), len(reached), batch_size, world)
     number = np.arange(1, n_batches)
     cuts = np.searchsorted(reached, reached[-1] * number / n_batches, side="left") + 1
     cuts = np.maximum.accumulate(np.maximum(cuts - number * world, 0)) + number * world

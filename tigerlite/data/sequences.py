@@ -42,6 +42,11 @@ def training_items(dataset: RecDataset) -> np.ndarray:
     return dataset.items[np.arange(len(dataset.items)) < np.repeat(dataset.train_ends, lengths)]
 
 
+def item_counts(dataset: RecDataset) -> np.ndarray:
+    """(N + 1,) int64, training interactions of every item; entry 0 is 0."""
+    return np.bincount(training_items(dataset), minlength=dataset.n_items + 1)
+
+
 def history_lengths(dataset: RecDataset, rows: np.ndarray, max_history: int) -> np.ndarray:
     """(S,) int64, items in the history of each row (user, position), at most `max_history`."""
     return np.minimum(rows[:, 1] - dataset.offsets[rows[:, 0]], max_history)

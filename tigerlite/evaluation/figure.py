@@ -1,4 +1,7 @@
-"""One picture of a run: the learning curve, how evenly the codes are used, and the test metrics beside the baselines."""
+"""One picture of a run: the learning curve, how evenly the codes are used, and the test metrics beside the baselines.
+
+A panel is left out where the run has nothing to show in it: closed forms learn no curve, classic methods use no codes.
+"""
 
 import csv
 import json
@@ -30,12 +33,20 @@ def plot_run(folders: dict[str, Path]) -> "Figure":
     """The picture of a finished run, from its stage folders by name."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 3.8), layout="constrained")
-    curve, usage, bars = figure.subplots(1, 3)
-    _learning_curve(curve, folders.get("finetune", folders.get("pretrain")) / "metrics.csv")
-    _code_usage(usage, json.loads((folders["tokenize"] / "codebook_health.json").read_text()))
-    _methods(bars, json.loads((folders["evaluate"] / "metrics.json").read_text()))
+    curve = folders.get("finetune", folders.get("pretrain")) / "metrics.csv"
+    panels = [lambda axes: _methods(axes, _read(folders["evaluate"] / "metrics.json"))]
+    if "tokenize" in folders:
+        panels.insert(0, lambda axes: _code_usage(axes, _read(folders["tokenize"] / "codebook_health.json")))
+    if curve.exists():
+        panels.insert(0, lambda axes: _learning_curve(axes, curve))
+    figure = Figure(figsize=(1 + 4 * len(panels), 3.8), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        panel(axes)
     return figure
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _learning_curve(axes: "Axes", file: Path) -> None:
@@ -48,7 +59,7 @@ def _learning_curve(axes: "Axes", file: Path) -> None:
         steps, values = zip(*sorted(curves.get(name, [(0.0, float("nan"))])), strict=True)
         on.plot(steps, values, colour, marker=".", label=name)
     axes.set(title="Training", xlabel="optimiser steps", ylabel="NDCG@10 (validation)")
-    losses.set_ylabel("cross-entropy per token")
+    losses.set_ylabel("loss")
     lines = [*axes.get_lines(), *losses.get_lines()]
     axes.legend(lines, [str(line.get_label()) for line in lines], frameon=False, fontsize=8, loc="center right")
 

@@ -81,7 +81,7 @@ def method_order(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def example_lines(examples: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Plain lines: what a user watched last, what is recommended with log-probabilities, what was held out."""
+    """Plain lines: what a user watched last, what is recommended with its scores, what was held out."""
     lines = []
     for example in examples:
         lines += [f"User {example['user']}", f"  history (latest last): {' | '.join(example['history'])}"]

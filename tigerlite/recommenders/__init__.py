@@ -1,1 +1,11 @@
-"""TIGER with its network, trie and searches; closed-form recommenders are in `baselines/`."""
+"""Recommenders: TIGER with its network, trie and searches; next-item models; closed forms in `baselines/`.
+
+`KINDS` lists what `model.json` can name; modules are imported when they are needed.
+"""
+
+KINDS = {
+    "tiger": "tigerlite.recommenders.tiger.TIGER",
+    "nextitem": "tigerlite.recommenders.nextitem.NextItem",
+    "popularity": "tigerlite.recommenders.baselines.popularity.Popularity",
+    "itemknn": "tigerlite.recommenders.baselines.itemknn.ItemKNN",
+}

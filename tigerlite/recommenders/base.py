@@ -18,6 +18,21 @@ class Recommendations(NamedTuple):
 class Recommender(ABC):
     """A trained model that ranks the catalogue for a history of item ids."""
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What tables and per-user ranks call it."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest of everything that its answers follow from."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained scalars; none in a closed form."""
+        return 0
+
     @abstractmethod
     def recommend(
         self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
@@ -34,7 +49,7 @@ class Recommender(ABC):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write everything that loading needs: safetensors and json, no pickle."""
+        """Write everything that loading needs, safetensors and json, no pickle; `model.json` says the `kind`."""
 
 
 class ScoringRecommender(Recommender):

@@ -124,6 +124,11 @@ class TIGER(TrainedRecommender):
             return token_cross_entropy(logits, self.codes[targets], smoothing)
         return token_cross_entropy(self.t5.logits(hidden).unbind(1), labels, smoothing)
 
+    @property
+    def trains_all_prefixes(self) -> bool:
+        """With an encoder that sees only earlier items."""
+        return self.config.is_causal
+
     def training_losses(self, batch: Batch | PrefixBatch) -> Tensor:
         """Cross-entropy (n_targets, L) of the batch's label tokens."""
         if isinstance(batch, PrefixBatch):
@@ -172,6 +177,11 @@ class TIGER(TrainedRecommender):
             exclude=exclude,
         )
         return Recommendations(found.items, found.scores)
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return "tiger"
 
     @property
     def fingerprint(self) -> str:

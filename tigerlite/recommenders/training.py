@@ -16,7 +16,7 @@ from tigerlite.data.sequences import Batch
 from tigerlite.distributed import all_reduce_sum
 from tigerlite.evaluation.ranking import ranks_in_list
 from tigerlite.losses.weighted_cross_entropy import weighted_mean
-from tigerlite.optim import OptimizerConfig, build_optimizer, build_schedule
+from tigerlite.optim import OptimizerConfig, build_optimizer, build_schedule, count_parameters
 from tigerlite.recommenders.base import Recommender
 
 VALIDATION_CUTOFF = 10
@@ -36,6 +36,16 @@ class TrainedRecommender(LightningModule, Recommender):
         super().__init__()
         self.stage = stage
         self._optimizer = optimizer
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained scalars."""
+        return count_parameters(self.parameters())
+
+    @property
+    @abstractmethod
+    def trains_all_prefixes(self) -> bool:
+        """Whether it trains on `PrefixBatch` (all positions of a sequence at once) rather than `Batch`."""
 
     @abstractmethod
     def training_losses(self, batch: Batch | PrefixBatch) -> Tensor:

@@ -10,7 +10,7 @@ from tigerlite.artifacts import verify
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.recommenders.base import Recommender
-from tigerlite.recommenders.tiger import TIGER
+from tigerlite.recommenders.saved import load_recommender
 from tigerlite.run_file import read_run
 
 
@@ -54,7 +54,7 @@ class Predictor:
         for folder in (folders["prepare"], model_folder):
             verify(folder)
         dataset = RecDataset.load(folders["prepare"])
-        return cls(TIGER.load(model_folder), dataset.item_ids, dataset.titles)
+        return cls(load_recommender(model_folder), dataset.item_ids, dataset.titles)
 
     def recommend(
         self, histories: Sequence[Sequence[str]], k: int = 10, exclude_history: bool = False

@@ -18,6 +18,7 @@ from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
 from tigerlite.recommenders.baselines.popularity import Popularity
 from tigerlite.recommenders.tiger import TIGER
+from tigerlite.recommenders.training import TrainedRecommender
 from tigerlite.stages.progress import shown
 from tigerlite.stages.trainer import Context
 
@@ -98,18 +99,21 @@ def run(
     rows = dataset.test if config.split == "test" else dataset.validation
     if not len(rows):
         raise InputError(f"the data set has no {config.split} users; sequences need at least 3 interactions")
-    methods: dict[str, Recommender] = {"tiger": model}
-    if "popularity" in config.baselines:
+    methods: dict[str, Recommender] = {model.name: model}
+    others = [name for name in config.baselines if name != model.name]
+    if "popularity" in others:
         methods["popularity"] = Popularity.fit(dataset)
-    if "itemknn" in config.baselines:
+    if "itemknn" in others:
         methods["itemknn"] = ItemKNN.fit(dataset, config.itemknn)
     if isinstance(model, TIGER):
         model.n_beams, model.decoding = config.n_beams, config.decoding
+    if isinstance(model, TrainedRecommender):
         model.to((context or Context()).trainer.device())
     ranks = {name: _ranks(name, method, dataset, rows, config) for name, method in methods.items()}
     lists = {name: int(value.sum()) for name, (_, value) in ranks.items()}
     metrics = {name: summarise(value) for name, (value, _) in ranks.items()}
     settings = {
+        "method": model.name,
         "split": config.split,
         "n_users": len(rows),
         "decoding": config.decoding,

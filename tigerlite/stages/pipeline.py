@@ -1,6 +1,8 @@
 """The chain of stages from interactions and item text to evaluated recommendations, as one call.
 
-    interactions, text -> prepare -> encode -> tokenize -> [pretrain] -> finetune -> evaluate
+    interactions, text -> prepare -> encode -> [teacher -> fuse] -> tokenize -> [pretrain] -> finetune -> evaluate
+
+A method that reads no identifiers (SASRec, item-kNN, ...) goes from prepare to finetune.
 
 Every stage is cached in `<out>/<stage>-<fingerprint>` (artifacts.py); `<out>/run.json` names the folders of the last
 finished call, which is what `Predictor.load` and `tigerlite recommend` read.
@@ -15,11 +17,14 @@ from tigerlite.config import ConfigError, check_choice, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
-from tigerlite.recommenders.tiger import TIGER
+from tigerlite.recommenders.base import Recommender
+from tigerlite.recommenders.teacher import FILE as TEACHER
+from tigerlite.recommenders.teacher import load_teacher
 from tigerlite.run_file import write_run
-from tigerlite.stages import encode, evaluate, prepare, recommend, tokenize
+from tigerlite.stages import encode, evaluate, fuse, prepare, recommend, tokenize
 from tigerlite.stages.encode import EncodeConfig
 from tigerlite.stages.evaluate import EvaluateConfig, Evaluation
+from tigerlite.stages.fuse import FuseConfig
 from tigerlite.stages.prepare import PrepareConfig
 from tigerlite.stages.recommend import RecommendConfig
 from tigerlite.stages.tokenize import TokenizeConfig
@@ -30,7 +35,7 @@ from tigerlite.tracking import Tracker, TrackingConfig
 if TYPE_CHECKING:
     from tigerlite.data.tables import Tables
 
-STAGES = ("prepare", "encode", "tokenize", "pretrain", "finetune", "evaluate")
+STAGES = ("prepare", "encode", "teacher", "fuse", "tokenize", "pretrain", "finetune", "evaluate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +45,15 @@ class PipelineConfig:
     out: Path = Path("runs/tigerlite")
     """Folder of the stage folders."""
     until: str = "evaluate"
-    """Last stage to run: prepare, encode, tokenize, pretrain, finetune or evaluate."""
+    """Last stage to run: prepare, encode, teacher, fuse, tokenize, pretrain, finetune or evaluate."""
     seed: int | None = None
     """Sets the seed of the tokenizer and of the recommender at once; null leaves each section its own."""
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
+    teacher: RecommendConfig = field(default_factory=lambda: RecommendConfig(enabled=False, method="nextitem"))
+    """A recommender whose item embeddings the identifiers are made of, beside the text; needs method=nextitem."""
+    fuse: FuseConfig = field(default_factory=FuseConfig)
+    """How they are joined."""
     tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
     pretrain: RecommendConfig = field(default_factory=lambda: RecommendConfig(enabled=False))
     finetune: RecommendConfig = field(default_factory=RecommendConfig)
@@ -54,6 +63,33 @@ class PipelineConfig:
 
     def __post_init__(self) -> None:
         check_choice("until", self.until, STAGES)
+        if self.teacher.enabled and self.teacher.method != "nextitem":
+            raise ConfigError(f"teacher.method={self.teacher.method!r} has no item embeddings; set it to nextitem")
+        if self.teacher.enabled and self.fuse.file is not None:
+            raise ConfigError("teacher.enabled=true and fuse.file name two teachers; drop one")
+        if self.has_teacher and not self.tokenize.needs_embeddings:
+            raise ConfigError(
+                f"tokenize.method={self.tokenize.method} reads no embeddings, so a teacher changes nothing; "
+                "set teacher.enabled=false or tokenize.method=rqvae"
+            )
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether a teacher's embeddings join those of the texts."""
+        return self.teacher.enabled or self.fuse.file is not None
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Sections of stages that do not run."""
+        off = [name for name in ("teacher", "pretrain", "finetune") if not getattr(self, name).enabled]
+        return (*off, *(() if self.has_teacher else ("fuse",)))
+
+    @property
+    def needs_identifiers(self) -> bool:
+        """Whether a stage up to `until` reads semantic ids, or the call ends in making them."""
+        trained = [stage for stage in (self.pretrain, self.finetune) if stage.enabled]
+        making = STAGES.index("prepare") < STAGES.index(self.until) < STAGES.index("pretrain")
+        return making or any(stage.needs_identifiers for stage in trained)
 
     def seeded(self) -> "PipelineConfig":
         """The config with `seed` written into the sections."""
@@ -61,6 +97,7 @@ class PipelineConfig:
             return self
         return replace(
             self,
+            teacher=self.teacher.with_seed(self.seed),
             tokenize=self.tokenize.with_seed(self.seed),
             pretrain=self.pretrain.with_seed(self.seed),
             finetune=self.finetune.with_seed(self.seed),
@@ -75,7 +112,7 @@ class Run:
     dataset: RecDataset
     embeddings: ItemEmbeddings | None = None
     bank: TokenizerBank | None = None
-    model: TIGER | None = None
+    model: Recommender | None = None
     evaluation: Evaluation | None = None
     folders: dict[str, Path] = field(default_factory=dict)
 
@@ -107,12 +144,8 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
         )
     source = prepare.source(config.prepare, tables)
     run = Run(config.out, runs.stage("prepare", prepare, config.prepare, source), folders=runs.folders)
-    if last >= STAGES.index("encode") and config.tokenize.needs_embeddings:
-        run.embeddings = runs.stage("encode", encode, config.encode, run.dataset, encode.source(config.encode))
-    if last >= STAGES.index("tokenize"):
-        run.bank = runs.stage(
-            "tokenize", tokenize, config.tokenize, run.embeddings, run.dataset, tokenize.source(config.tokenize)
-        )
+    if config.needs_identifiers:
+        _identify(config, runs, run, last)
     base = None
     if last >= STAGES.index("pretrain") and config.pretrain.enabled:
         base = run.model = runs.stage("pretrain", recommend, config.pretrain, run.dataset, run.bank)
@@ -120,5 +153,21 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
         run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base)
     if last >= STAGES.index("evaluate"):
         run.evaluation = runs.stage("evaluate", evaluate, config.evaluate, run.dataset, run.model)
-        runs.context.tracker.summary(run.evaluation.metrics["tiger"])
+        runs.context.tracker.summary(run.evaluation.metrics[run.model.name])
     return run
+
+
+def _identify(config: PipelineConfig, runs: Runs, run: Run, last: int) -> None:
+    """From item texts to semantic ids."""
+    if last >= STAGES.index("encode") and config.tokenize.needs_embeddings:
+        run.embeddings = runs.stage("encode", encode, config.encode, run.dataset, encode.source(config.encode))
+    if last >= STAGES.index("teacher") and config.teacher.enabled:
+        runs.stage("teacher", recommend, config.teacher, run.dataset)
+    if last >= STAGES.index("fuse") and config.has_teacher:
+        file = config.fuse.file or runs.folders["teacher"] / TEACHER
+        teacher = load_teacher(file, run.dataset.item_ids)
+        run.embeddings = runs.stage("fuse", fuse, config.fuse, run.embeddings, run.dataset, teacher)
+    if last >= STAGES.index("tokenize"):
+        run.bank = runs.stage(
+            "tokenize", tokenize, config.tokenize, run.embeddings, run.dataset, tokenize.source(config.tokenize)
+        )

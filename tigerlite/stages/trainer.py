@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from tigerlite.callbacks.mid_epoch import MidEpochCheckpoint
 from tigerlite.callbacks.plain_progress import PlainProgress
 from tigerlite.callbacks.terminal_progress import TerminalProgress
 from tigerlite.config import InputError, check, check_choice
@@ -61,6 +62,11 @@ class TrainerConfig:
     """Lightning precision: 32-true or bf16-mixed; changes results, so it is part of every training stage's fingerprint."""
     max_epochs: int | None = None
     """Upper bound on the epochs of every training stage, for trial runs; null leaves each stage its own number."""
+    accumulate: int = 1
+    """Passes per optimizer step of a recommender: `batch_size` stays the samples of a step, each pass holds 1/accumulate of
+    them, which saves memory. Like `devices` it names no other result: without dropout only rounding differs."""
+    checkpoint_minutes: float = 10.0
+    """Minutes between checkpoints inside an epoch of a recommender (they are also written at its end); 0 = none inside."""
     progress: bool = True
     """Show a progress bar (rate, remaining time) on a terminal; elsewhere a few plain lines are printed either way."""
 
@@ -70,6 +76,8 @@ class TrainerConfig:
         check(
             self.max_epochs is None or self.max_epochs >= 1, "max_epochs", self.max_epochs, "an integer >= 1, or null"
         )
+        check(self.accumulate >= 1, "accumulate", self.accumulate, "an integer >= 1")
+        check(self.checkpoint_minutes >= 0, "checkpoint_minutes", self.checkpoint_minutes, "a number >= 0")
         check_choice("precision", self.precision, PRECISIONS)
 
     def result_fields(self) -> dict[str, Any]:
@@ -121,14 +129,23 @@ def build_trainer(
     mode: str = "min",
     clip: float = 0.0,
     validate_every: int = 1,
+    accumulate: int = 1,
+    within_epochs: bool = False,
 ) -> Trainer:
     """A Trainer that writes `best.ckpt` (by `monitor`) and `last.ckpt` into `folder` after every training epoch.
 
     Run it with `fit`; `epochs` is the number that `TrainerConfig.epochs` allows.
+
+    Args:
+        accumulate: passes per optimizer step; the data must be split into as many.
+        within_epochs: write `last.ckpt` inside epochs too; data and module must be able to go on at any batch. The logged
+            training loss of an epoch that was interrupted is the mean over the batches since.
     """
     context = context or Context()
     config = context.trainer
-    checkpoints = [_checkpoint(folder, BEST, monitor, mode), _checkpoint(folder, LAST, None, "min")]
+    checkpoints: list[Callback] = [_checkpoint(folder, BEST, monitor, mode), _checkpoint(folder, LAST, None, "min")]
+    if within_epochs and config.checkpoint_minutes:
+        checkpoints.append(MidEpochCheckpoint(folder.absolute() / LAST, config.checkpoint_minutes))
     show = config.progress and sys.stdout.isatty()
     with building(config):
         return Trainer(
@@ -142,6 +159,7 @@ def build_trainer(
             logger=_StageLogger(stage, folder, context.tracker),
             plugins=[_WholeCheckpoints()],
             gradient_clip_val=clip or None,
+            accumulate_grad_batches=accumulate,
             num_sanity_val_steps=0,
             check_val_every_n_epoch=validate_every,
             use_distributed_sampler=False,

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tigerlite.config import ConfigError, check, check_choice, decisive, fingerprint, parse, to_dict
-from tigerlite.stages import encode, evaluate, prepare, recommend, tokenize
+from tigerlite.stages import encode, evaluate, fuse, prepare, recommend, tokenize
 from tigerlite.stages.pipeline import PipelineConfig
 
-FILES = "configs"
+FILES, PUBLISHED = "configs", "published"
 SEEDED = ("recommender", "tokenizer")
 
 
@@ -40,7 +40,8 @@ class StudyConfig:
     values: dict[str, Any] = field(default_factory=dict)
     """Values that hold for all rows."""
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Name -> a data set's values and `configs`; `prepare.folder` is relative to --data. Empty: --config names the data."""
+    """Name -> a data set's values and `configs`; `prepare.folder` is relative to --data. Empty: --config names the data.
+    `published` holds figures of papers, method -> metric -> value, that are shown below the measured rows."""
 
     def __post_init__(self) -> None:
         check(len(self.rows) > 0, "rows", self.rows, "at least one row")
@@ -101,6 +102,19 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def published(study: Study, dataset: str) -> dict[str, dict[str, float]]:
+    """Figures of papers on a data set: method -> metric -> value.
+
+    Raises:
+        ConfigError: if a value is not a number.
+    """
+    found = study.config.datasets.get(dataset, {}).get(PUBLISHED, {})
+    for method, values in found.items():
+        if not isinstance(values, Mapping) or not all(isinstance(value, float) for value in values.values()):
+            raise ConfigError(f"published.{method}={values!r} of data set '{dataset}' must map metrics to numbers")
+    return found
+
+
 def plan(study: Study, dataset: str, flags: Sequence[str] = (), *, data: Path | None = None) -> list[Job]:
     """The runs of a study on one data set, seed by seed, so that every row has a result early.
 
@@ -115,12 +129,13 @@ def plan(study: Study, dataset: str, flags: Sequence[str] = (), *, data: Path | 
     configs = {row: _row_config(study, row, dataset, flags, data) for row in study.config.rows}
     _refuse_incomparable(configs)
     out = configs[study.config.baseline_row].out  # one folder, so that rows share finished stages
+    data_source = prepare.inputs_fingerprint(configs[study.config.baseline_row].prepare)
+    sources = {row: [data_source, *_sources(config)] for row, config in configs.items()}
     jobs = []
-    source = prepare.inputs_fingerprint(next(iter(configs.values())).prepare)
     for seed in study.config.seeds:
         for row, config in configs.items():
             seeded = with_seed(dataclasses.replace(config, out=out), seed, study.config.seeds_set)
-            jobs.append(Job(row, dataset, seed, seeded, _key(seeded, source)))
+            jobs.append(Job(row, dataset, seed, seeded, _key(seeded, sources[row])))
     return jobs
 
 
@@ -135,6 +150,7 @@ def with_seed(config: PipelineConfig, seed: int, seeds_set: str) -> PipelineConf
 
 def _row_config(study: Study, row: str, dataset: str, flags: Sequence[str], data: Path | None) -> PipelineConfig:
     data_layer, row_layer = dict(study.config.datasets.get(dataset, {})), dict(study.config.rows[row])
+    data_layer.pop(PUBLISHED, None)
     given = [flag for flag in flags if flag.startswith("--config=")]
     files = [*data_layer.pop(FILES, []), *row_layer.pop(FILES, []), *study.config.configs]
     data_values = flatten(data_layer)
@@ -175,16 +191,26 @@ def _refuse_incomparable(configs: dict[str, PipelineConfig]) -> None:
                 raise ConfigError(f"rows '{first}' and '{row}' differ in evaluate.{name}; one table has one rule")
     seen: dict[str, str] = {}
     for row, config in configs.items():
-        same = seen.setdefault(_key(config, ""), row)
+        same = seen.setdefault(_key(config, []), row)
         if same != row:
             raise ConfigError(f"rows '{same}' and '{row}' are the same run; change one, or drop the flag that hides it")
 
 
-def _key(config: PipelineConfig, source: str) -> str:
+def _sources(config: PipelineConfig) -> list[str]:
+    """Fingerprints of the files that a row reads besides the data: embeddings, text model, identifiers, teacher."""
+    if not config.needs_identifiers:
+        return []
+    given = [tokenize.source(config.tokenize)]
+    if config.tokenize.needs_embeddings:
+        given += [encode.source(config.encode), fuse.source(config.fuse)]
+    return [source.fingerprint for source in given if source is not None]
+
+
+def _key(config: PipelineConfig, sources: Sequence[str]) -> str:
     """A name of the result: settings of all stages, without where files lie, what is logged and on which device."""
     plain = decisive(config)
     for name in ("out", "until", "tracking", "trainer", "seed"):
         plain.pop(name)
     plain["prepare"].pop("folder")
-    versions = [stage.VERSION for stage in (prepare, encode, tokenize, recommend, evaluate)]
-    return fingerprint(plain, source, versions, config.trainer.result_fields())
+    versions = [stage.VERSION for stage in (prepare, encode, fuse, tokenize, recommend, evaluate)]
+    return fingerprint(plain, list(sources), versions, config.trainer.result_fields())

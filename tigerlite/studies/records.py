@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from tigerlite.config import to_dict
-from tigerlite.optim import count_parameters
 from tigerlite.stages.evaluate import RANKS
 from tigerlite.stages.pipeline import Run
 from tigerlite.stages.trainer import LAST, TrainerConfig
@@ -32,19 +31,21 @@ log = logging.getLogger(__name__)
 def describe(job: Job, run: Run) -> dict[str, Any]:
     """The record of a finished run, as far as its folders say; memory is known to the process that ran it alone."""
     trained = {stage: folder for stage, folder in run.folders.items() if stage in TRAINED}
-    closed_form = {name: found for name, found in run.evaluation.metrics.items() if name != "tiger"}
+    method = run.model.name
+    closed_form = {name: found for name, found in run.evaluation.metrics.items() if name != method}
     return {
         "row": job.row,
         "dataset": job.dataset,
         "seed": job.seed,
         "key": job.key,
-        "metrics": run.evaluation.metrics["tiger"],
+        "method": method,
+        "metrics": run.evaluation.metrics[method],
         "baselines": closed_form,
         "settings": run.evaluation.settings,
         "validation": {stage: best_validation(folder) for stage, folder in trained.items()},
         "seconds": {stage: _provenance(folder)["seconds"] for stage, folder in run.folders.items()},
         "updates": {stage: updates(folder) for stage, folder in trained.items()},
-        "n_parameters": count_parameters(run.model.parameters()),
+        "n_parameters": run.model.n_parameters,
         "hardware": hardware(job.config.trainer),
         "fingerprints": {stage: folder.name.removeprefix(f"{stage}-") for stage, folder in run.folders.items()},
         "ranks": str(run.folders["evaluate"] / RANKS),
@@ -87,12 +88,16 @@ def select(records: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[dict[
 
 
 def updates(folder: Path) -> int:
-    """Optimizer steps of a finished training stage."""
+    """Optimizer steps of a finished training stage; 0 for a closed form."""
+    if not (folder / LAST).exists():
+        return 0
     return int(torch.load(folder / LAST, weights_only=True, map_location="cpu", mmap=True)["global_step"])
 
 
 def best_validation(folder: Path) -> float | None:
-    """Highest validation NDCG@10 of a finished training stage, the one that chose its checkpoint."""
+    """Highest validation NDCG@10 of a finished training stage, the one that chose its checkpoint; None for a closed form."""
+    if not (folder / CURVES).exists():
+        return None
     with (folder / CURVES).open() as stream:
         values = [float(row["value"]) for row in csv.DictReader(stream) if row["name"].endswith("/valid/ndcg@10")]
     return max(values, default=None)

@@ -28,7 +28,7 @@ def results_grid(summary: Summary) -> Grid:
     rows = tuple(
         (
             row.name,
-            *(str(row.metrics[metric]) for metric in METRICS),
+            *(str(row.metrics.get(metric, NONE)) for metric in METRICS),
             NONE if row.validation is None else str(row.validation),
             NONE if row.seconds is None else f"{row.seconds.mean:,.0f}",
             NONE if row.memory_gib is None else f"{row.memory_gib:.2f}",
@@ -70,6 +70,7 @@ def notes(summary: Summary, seeds_set: str) -> list[str]:
     excluded = summary.settings["exclude_history"]
     rule = "items of the history are not recommended" if excluded else "items of the history may be recommended"
     tokenizer = "tokenizer and recommender" if seeds_set == "tokenizer" else "recommender; the identifiers are the same"
+    papers = [row.name for row in summary.rows if not row.measured]
     return [
         f"{summary.settings['n_users']:,} users of the {summary.settings['split']} split, full ranking, {rule} (all rows).",
         f"Mean ± standard deviation over seeds {', '.join(map(str, summary.seeds))}; a seed sets the {tokenizer}.",
@@ -77,6 +78,7 @@ def notes(summary: Summary, seeds_set: str) -> list[str]:
         "rows. 'detectable' is the true difference that such a test finds 8 times in 10. They say nothing about the luck of "
         "training; 'p over seeds' does (Mann-Whitney, uncorrected, with the smallest value that as many seeds can reach).",
         f"Training seconds include validation; measured on {'; '.join(summary.hardware)}.",
+        *([f"Not measured here, but printed in papers: {', '.join(papers)}."] if papers else []),
     ]
 
 
@@ -111,9 +113,9 @@ def _write_csv(file: Path, rows: Sequence[Row]) -> None:
     """Unrounded numbers, one line per row of the table; empty where a number does not exist."""
     lines = []
     for row in rows:
-        line: dict[str, object] = {"row": row.name, "seeds": len(row.per_seed)}
+        line: dict[str, object] = {"row": row.name, "measured": row.measured, "seeds": len(row.per_seed)}
         for metric in METRICS:
-            line |= _columns(metric, row.metrics[metric])
+            line |= _columns(metric, row.metrics.get(metric))
         line |= _columns("validation_ndcg@10", row.validation) | _columns("training_seconds", row.seconds)
         line |= {"peak_memory_gib": row.memory_gib, "parameters": row.n_parameters, "updates": row.updates}
         against, users = row.against, row.against.users if row.against else None

@@ -2,7 +2,7 @@
 
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,9 @@ class Row:
 
     name: str
     metrics: dict[str, Spread]
+    """A published row may lack some."""
+    measured: bool = True
+    """False for figures taken from a paper."""
     per_seed: tuple[float, ...] = ()
     """The primary metric of every seed."""
     validation: Spread | None = None
@@ -72,7 +75,7 @@ class Summary:
     """The table of a study on one data set."""
 
     rows: tuple[Row, ...]
-    """In the order of the study; popularity and item-kNN last."""
+    """In the order of the study; then popularity and item-kNN, then published figures."""
     baseline: str
     settings: dict[str, Any]
     """Of the evaluation: split, exclusion rule, number of users; the same for all rows."""
@@ -89,8 +92,15 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 
-def summarise_study(records: Sequence[dict[str, Any]], baseline: str) -> Summary:
+def summarise_study(
+    records: Sequence[dict[str, Any]], baseline: str, published: Mapping[str, Mapping[str, float]] | None = None
+) -> Summary:
     """The table of the records of one study on one data set.
+
+    Args:
+        records: of finished runs.
+        baseline: row that the others are compared with.
+        published: figures of papers, method -> metric -> value, shown last.
 
     Raises:
         InputError: if there is no record of the baseline, or the evaluations do not follow one rule.
@@ -104,7 +114,7 @@ def summarise_study(records: Sequence[dict[str, Any]], baseline: str) -> Summary
     rows = [_row(name, found) for name, found in by_row.items()]
     first = by_row[baseline][0]
     return Summary(
-        rows=(*_compared(rows, by_row, baseline), *_closed_form(first)),
+        rows=(*_compared(rows, by_row, baseline), *_closed_form(first), *_published(published or {})),
         baseline=baseline,
         settings=settings,
         seeds=tuple(sorted({record["seed"] for record in records})),
@@ -167,10 +177,11 @@ def _seed_averaged(records: list[dict[str, Any]], some: str) -> np.ndarray:
 
     users, values = pl.read_parquet(some, columns=[USER])[USER], []
     for record in records:
-        frame = pl.read_parquet(record["ranks"], columns=[USER, f"{RANK}/tiger"])
+        column = f"{RANK}/{record['method']}"
+        frame = pl.read_parquet(record["ranks"], columns=[USER, column])
         if not frame[USER].equals(users):
             raise InputError(f"{record['ranks']} and {some} hold different users; rows of one table share theirs")
-        values.append(ndcg(frame[f"{RANK}/tiger"].to_numpy(), 10))
+        values.append(ndcg(frame[column].to_numpy(), 10))
     return np.mean(values, axis=0)
 
 
@@ -179,6 +190,14 @@ def _closed_form(record: dict[str, Any]) -> list[Row]:
     return [
         Row(name=name, metrics={metric: Spread(found[metric], None) for metric in METRICS})
         for name, found in record["baselines"].items()
+    ]
+
+
+def _published(figures: Mapping[str, Mapping[str, float]]) -> list[Row]:
+    """Figures that were not measured here."""
+    return [
+        Row(name=name, metrics={metric: Spread(value, None) for metric, value in values.items()}, measured=False)
+        for name, values in figures.items()
     ]
 
 

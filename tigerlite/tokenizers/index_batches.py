@@ -1,4 +1,8 @@
-"""Batches of row numbers into a matrix that already lies on the device: nothing is loaded, so there are no workers."""
+"""Batches of row numbers into a matrix that already lies on the device: nothing is loaded, so there are no workers.
+
+There is no gradient accumulation (`trainer.accumulate`): EMA codebooks move with every pass and not with every optimizer
+step, so that passes would train another tokenizer, and a batch of vectors needs little memory.
+"""
 
 from collections.abc import Callable, Iterator
 

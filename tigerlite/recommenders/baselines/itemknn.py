@@ -6,6 +6,8 @@ j is their co-occurrence |U_i and U_j| (users who have both in training), or the
 weighted by `decay`.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from tigerlite.config import check, check_choice
+from tigerlite.config import check, check_choice, from_dict, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_items
 from tigerlite.recommenders.base import ScoringRecommender
@@ -73,20 +75,38 @@ class ItemKNN(ScoringRecommender):
         similarity.eliminate_zeros()
         return cls(similarity, config)
 
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return "itemknn"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of similarities and settings."""
+        digest = hashlib.sha256(json.dumps(to_dict(self._config), sort_keys=True).encode())
+        for part in self._parts().values():
+            digest.update(part.tobytes())
+        return digest.hexdigest()[:16]
+
     @classmethod
-    def load(cls, folder: Path, config: ItemKNNConfig) -> "ItemKNN":
+    def load(cls, folder: Path) -> "ItemKNN":
         """The model that `save` wrote."""
         from scipy import sparse
 
-        parts = load_file(folder / "similarity.safetensors")
+        config = from_dict(ItemKNNConfig, json.loads((folder / "model.json").read_text(encoding="utf-8"))["config"])
+        parts = load_file(folder / "model.safetensors")
         n = len(parts["indptr"]) - 1
         return cls(sparse.csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=(n, n)), config)
 
     def save(self, folder: Path) -> None:
-        """Write `similarity.safetensors` (CSR)."""
+        """Write `model.safetensors` (similarities as CSR) and `model.json`."""
+        save_file(self._parts(), folder / "model.safetensors")
+        meta = {"kind": "itemknn", "config": to_dict(self._config)}
+        (folder / "model.json").write_text(json.dumps(meta), encoding="utf-8")
+
+    def _parts(self) -> dict[str, np.ndarray]:
         matrix = self._similarity
-        parts = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
-        save_file(parts, folder / "similarity.safetensors")
+        return {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
 
     def scores(self, histories: Tensor) -> Tensor:
         """Scores (B, N + 1) of all items for histories (B, T)."""

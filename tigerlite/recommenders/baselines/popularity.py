@@ -1,13 +1,16 @@
 """Popularity: everybody gets the items with the most training interactions. The floor that any model has to beat."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tigerlite.data.dataset import RecDataset
-from tigerlite.data.sequences import training_items
+from tigerlite.data.sequences import item_counts
 from tigerlite.recommenders.base import ScoringRecommender
 
 
@@ -24,16 +27,27 @@ class Popularity(ScoringRecommender):
     @classmethod
     def fit(cls, dataset: RecDataset) -> "Popularity":
         """Count the training part of every sequence."""
-        return cls(np.bincount(training_items(dataset), minlength=dataset.n_items + 1))
+        return cls(item_counts(dataset))
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return "popularity"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of the counts."""
+        return hashlib.sha256(self._counts.numpy().tobytes()).hexdigest()[:16]
 
     @classmethod
     def load(cls, folder: Path) -> "Popularity":
         """The model that `save` wrote."""
-        return cls(np.load(folder / "counts.npy"))
+        return cls(load_file(folder / "model.safetensors")["counts"].numpy())
 
     def save(self, folder: Path) -> None:
-        """Write `counts.npy`."""
-        np.save(folder / "counts.npy", self._counts.numpy())
+        """Write `model.safetensors` and `model.json`."""
+        save_file({"counts": self._counts}, folder / "model.safetensors")
+        (folder / "model.json").write_text(json.dumps({"kind": "popularity"}), encoding="utf-8")
 
     def scores(self, histories: Tensor) -> Tensor:
         """Scores (B, N + 1), the same for every history."""

@@ -1,0 +1,47 @@
+"""A classic recommender from interactions to evaluated, served recommendations: prepare, train, evaluate, show.
+
+    python pipelines/baseline.py --config=configs/demo.yaml --config=configs/models/sasrec.yaml
+    python pipelines/baseline.py --config=configs/datasets/yelp_letter.yaml --prepare.folder=FOLDER \\
+        --config=configs/models/gru4rec.yaml --trainer.precision=bf16-mixed
+
+The chain is that of `tigerlite/stages/pipeline.py` without the stages that make identifiers; a method is
+`finetune.method` (nextitem, itemknn, popularity) and `finetune.nextitem.network`.
+"""
+
+import logging
+import sys
+
+from tigerlite.config import ConfigError, run
+from tigerlite.distributed import is_rank_zero
+from tigerlite.evaluation.figure import save_figure
+from tigerlite.evaluation.report import print_run
+from tigerlite.stages.pipeline import PipelineConfig, train
+
+
+def main(config: PipelineConfig) -> None:
+    """Run the chain and print what it found.
+
+    Raises:
+        ConfigError: if the method is a generative one.
+    """
+    if config.finetune.needs_identifiers:
+        raise ConfigError(
+            f"finetune.method={config.finetune.method} reads identifiers; use pipelines/tiger.py, or give "
+            "--config=configs/models/sasrec.yaml (gru4rec, itemknn, popularity)"
+        )
+    logging.basicConfig(
+        level=logging.INFO if is_rank_zero() else logging.ERROR, format="%(message)s", stream=sys.stdout
+    )
+    result = train(config)
+    if is_rank_zero():
+        print_run(result.folders)
+        save_figure(result.folders)
+
+
+if __name__ == "__main__":
+    run(
+        main,
+        PipelineConfig,
+        program="pipelines/baseline.py",
+        description="The whole pipeline for one classic recommender.",
+    )

@@ -1,0 +1,189 @@
+"""Next-item recommenders: a network reads item ids and scores every item by an inner product.
+
+Sample accounting. One pass over a sequence trains all its positions: the state after x_1..x_t predicts x_(t+1), and every
+training target x_2..x_n of every user occurs exactly once per epoch; `batch_size` counts targets, and the loss is their
+mean. A network reads T = `max_history` items, so longer sequences are cut into chunks (`data/prefix_batches.py`): the
+first covers T + 1 items, all but its first being targets; every further one begins with ceil(T / 2) items of context
+that are no targets in it. In a chunk, positions count from its own first item. SASRec's code differs: it draws users with
+replacement and trains on the last T + 1 items of each, so long sequences' early targets are never used and a target of a
+short sequence counts for more.
+
+A history without items has no state: it is answered by popularity in training.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tigerlite.config import InputError, from_dict, to_dict
+from tigerlite.data.prefix_batches import PrefixBatch
+from tigerlite.data.sequences import Batch, most_recent
+from tigerlite.losses.next_item import (
+    binary_cross_entropy,
+    full_cross_entropy,
+    generalised_binary_cross_entropy,
+    log_popularity,
+    sampled_cross_entropy,
+    shared_negatives,
+    uniform_negatives,
+)
+from tigerlite.recommenders.base import Recommendations
+from tigerlite.recommenders.baselines import NETWORKS
+from tigerlite.recommenders.item_scoring import top_items
+from tigerlite.recommenders.nextitem_config import NextItemConfig
+from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
+
+MAX_LOGITS = 2**26
+"""Logits that validation holds at a time (256 MB)."""
+
+
+class NextItem(TrainedRecommender):
+    """A network of `baselines/`, its loss, and exact ranking of the catalogue.
+
+    Args:
+        config: a `NextItemConfig` as primitives (what checkpoints hold).
+        counts: training interactions per item, index = item id, entry 0 unused, shape (N + 1,).
+        stage: prefix of the logged metrics.
+
+    Raises:
+        InputError: if the catalogue is too small for the negatives asked for.
+    """
+
+    def __init__(self, config: dict[str, Any], counts: Tensor | np.ndarray, stage: str = "finetune") -> None:
+        super().__init__(stage, from_dict(NextItemConfig, config).optimizer)
+        self.save_hyperparameters("config", "stage")
+        self.config = from_dict(NextItemConfig, config)
+        self.n_items = len(counts) - 1
+        wanted, loss = self.config.n_negatives, self.config.loss
+        if loss == "gbce" and wanted > self.n_items - 1:
+            raise InputError(
+                f"n_negatives={wanted} but the catalogue has {self.n_items} items; loss=gbce needs fewer negatives than items"
+            )
+        self.network = NETWORKS[self.config.network](self.config.section, self.n_items, self.config.max_history)
+        counts = torch.as_tensor(counts).float()
+        self.register_buffer("counts", counts, persistent=False)
+        self.register_buffer("log_q", log_popularity(counts), persistent=False)
+        # They follow from the data set; ddp, which broadcasts buffers every step, must skip them.
+        self._ddp_params_and_buffers_to_ignore = ["counts", "log_q"]
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.config.network
+
+    @property
+    def trains_all_prefixes(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def item_embeddings(self) -> Tensor:
+        """(N + 1, D), row 0 = padding."""
+        return self.network.item_embeddings
+
+    def training_losses(self, batch: PrefixBatch) -> Tensor:
+        """Losses (n_targets,) of all targets of the sequences, row by row in time order."""
+        targets = batch.sequences[:, 1:]  # (B, T)
+        positions = torch.arange(1, batch.sequences.shape[1], device=targets.device)
+        wanted = (targets > 0) & (positions >= batch.first[:, None])
+        states = self.network(batch.sequences[:, :-1])
+        return self._losses(states[wanted], targets[wanted])
+
+    def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
+        config, items = self.config, self.item_embeddings
+        if config.loss == "ce":
+            return full_cross_entropy(states, targets, items, config.label_smoothing)
+        if config.loss == "sampled_ce":
+            negatives = shared_negatives(self.log_q, config.n_negatives)
+            return sampled_cross_entropy(states, targets, items, negatives, self.log_q)
+        negatives = uniform_negatives(targets, config.n_negatives, self.n_items)
+        if config.loss == "bce":
+            return binary_cross_entropy(states, targets, items, negatives)
+        return generalised_binary_cross_entropy(
+            states, targets, items, negatives, t=config.gbce_t, n_items=self.n_items
+        )
+
+    def history_states(self, histories: Tensor) -> Tensor:
+        """State (B, D) after the last item of each right-padded history (B, T); zero for an empty one."""
+        recent = most_recent(histories, self.config.max_history)
+        if not recent.shape[1]:
+            recent = torch.nn.functional.pad(recent, (0, 1))
+        lengths = (recent > 0).sum(dim=1)
+        states = self.network(recent)  # (B, T, D)
+        rows = torch.arange(len(recent), device=recent.device)
+        return states[rows, (lengths - 1).clamp(min=0)] * (lengths > 0)[:, None]
+
+    def validation_losses(self, batch: Batch) -> Tensor:
+        """Cross-entropy (B,) over the whole catalogue without smoothing, whatever the training loss: they compare."""
+        states = self.history_states(batch.histories)
+        size = max(1, MAX_LOGITS // self.n_items)
+        parts = zip(states.split(size), batch.targets.split(size), strict=True)
+        return torch.cat([full_cross_entropy(part, targets, self.item_embeddings) for part, targets in parts])
+
+    def validation_items(self, batch: Batch) -> Tensor:
+        """Items (B, 10), the whole catalogue ranked."""
+        return self._ranked(batch.histories, VALIDATION_CUTOFF, self.config.exclude_history).items
+
+    @torch.inference_mode()
+    def recommend(
+        self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
+    ) -> Recommendations:
+        """Ranked items with their inner products as scores; an empty history gets items by training count."""
+        training = self.training
+        self.eval()
+        try:
+            return self._ranked(histories.to(self.device), k, exclude_history)
+        finally:
+            self.train(training)
+
+    def _ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+        exclude = histories if exclude_history else None
+        found = top_items(self.history_states(histories), self.item_embeddings, k, exclude)
+        empty = ~(histories > 0).any(dim=1, keepdim=True)
+        if not empty.any():
+            return found
+        popular = top_items(torch.ones(1, 1, device=self.device), self.counts[:, None], k)
+        return Recommendations(*(torch.where(empty, ours, row) for ours, row in zip(popular, found, strict=True)))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of network, weights and counts."""
+        shape = [self.name, to_dict(self.config.section), self.config.max_history]
+        digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
+        for name, value in sorted(self._weights().items()):
+            digest.update(name.encode() + value.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def _weights(self) -> dict[str, Tensor]:
+        weights = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        weights["counts"] = self.counts
+        return {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+
+    def save(self, folder: Path) -> None:
+        """Write `model.safetensors` and `model.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self._weights(), folder / "model.safetensors")
+        about = {"kind": "nextitem", "config": to_dict(self.config), "n_items": self.n_items}
+        (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "NextItem":
+        """The model that `save` wrote, in evaluation mode on the CPU.
+
+        Raises:
+            InputError: if the folder holds no model.
+        """
+        try:
+            about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            weights = load_file(folder / "model.safetensors")
+        except FileNotFoundError as error:
+            raise InputError(f"{error.filename} does not exist; {folder} holds no trained model") from None
+        model = cls(about["config"], weights.pop("counts"))
+        model.network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
+        return model.eval()
