@@ -25,6 +25,7 @@ def _speed(*arguments: str) -> subprocess.CompletedProcess:
     ("name", "flags", "n_rows"),
     [
         ("train", [*MODEL, *DATA, "--batch_size=4", "--n_batches=2"], 9),
+        ("nextitem", ["--model.d_model=8", "--model.d_ff=8", *DATA, "--batch_size=8", "--n_batches=2"], 5),
         ("beam", [*MODEL, *DATA, "--n_users=3", "--n_beams=6"], 6),
         (
             "tokenizer",
@@ -51,6 +52,8 @@ def test_benchmark_prints_a_table_and_writes_json(name, flags, n_rows, tmp_path)
         assert document["largest_difference"] < 1e-9
     if name == "train":
         assert document["rows"][-1]["padding"] > document["rows"][0]["padding"]
+    if name == "nextitem":
+        assert document["rows"][2]["padding"] > document["rows"][0]["padding"]
 
 
 def test_lengths_can_come_from_a_prepared_data_set(dataset_folder, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.base import Recommender
@@ -164,8 +165,6 @@ def test_asking_leaves_the_model_as_it_was(trained):
 
 
 def test_unknown_items_are_reported_and_a_history_of_nothing_else_is_refused(trained):
-    from tigerlite.config import InputError
-
     dataset = circle()
     predictor = Predictor(trained.model, dataset.item_ids, dataset.titles)
     answer = predictor.recommend([["i3", "nothing", "i4"]], 2)[0]
@@ -190,6 +189,40 @@ def test_two_processes_equal_one(name, tmp_path):
     ours, theirs = one.recommend(HISTORIES, N_ITEMS), two.recommend(HISTORIES, N_ITEMS)
     assert ours.items.tolist() == theirs.items.tolist()
     torch.testing.assert_close(ours.scores, theirs.scores, atol=2e-4, rtol=2e-4)
+
+
+def sequences(lists: list[list[int]]) -> RecDataset:
+    """The last two items of each list are held out."""
+    offsets = np.cumsum([0, *map(len, lists)]).astype(np.int64)
+    users = np.arange(len(lists))
+    return RecDataset(
+        items=np.concatenate(lists).astype(np.int32),
+        offsets=offsets,
+        train_ends=offsets[1:] - 2,
+        validation=np.stack([users, offsets[1:] - 2], axis=1),
+        test=np.stack([users, offsets[1:] - 1], axis=1),
+        user_ids=[f"u{user}" for user in users],
+        item_ids=[f"i{item}" for item in range(1, N_ITEMS + 1)],
+        titles=[f"Item {item}" for item in range(1, N_ITEMS + 1)],
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_users_with_one_training_item_and_items_without_any_are_no_obstacle(name, tmp_path):
+    # Item 12 is only ever held out; the second user has one training item, hence no training target.
+    dataset = sequences([[1, 2, 3, 4, 12], [5, 6, 12], [2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 1, 2]])
+    context = Context(trainer=TrainerConfig(accelerator="cpu", progress=False, max_epochs=1))
+    model = recommend.run(METHODS[name], dataset, grid(), out=tmp_path, context=context)
+    items, scores = model.recommend(torch.tensor([[12, 0], [3, 12]]), N_ITEMS)
+    assert items.sort(dim=1).values.tolist() == [list(range(1, N_ITEMS + 1))] * 2
+    assert torch.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_sequences_without_a_training_target_are_one_line(name, tmp_path):
+    context = Context(trainer=TrainerConfig(accelerator="cpu", progress=False, max_epochs=1))
+    with pytest.raises(InputError, match="no training sample; users need 2"):
+        recommend.run(METHODS[name], sequences([[1, 2, 3], [4, 5, 6]]), grid(), out=tmp_path, context=context)
 
 
 if __name__ == "__main__":

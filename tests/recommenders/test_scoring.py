@@ -13,3 +13,8 @@ def test_fewer_results_than_k_leave_empty_places():
     found = padded(torch.tensor([[7, 3]]), torch.tensor([[-1.0, -torch.inf]]), 4)
     assert found.items.tolist() == [[7, 0, 0, 0]]
     assert found.scores.tolist() == [[-1.0, -torch.inf, -torch.inf, -torch.inf]]
+
+
+def test_float64_scores_are_ordered_as_float32():
+    scores = torch.tensor([[0.25, -1.0, 0.5]], dtype=torch.float64)
+    assert best(scores, torch.tensor([[1, 2, 3]]), 3).tolist() == [[2, 0, 1]]

@@ -57,7 +57,7 @@ def best(scores: Tensor, ties: Tensor, n_best: int) -> Tensor:
     >>> best(torch.tensor([[0.5, 2.0, 2.0]]), torch.tensor([[1, 9, 4]]), 2).tolist()
     [[2, 1]]
     """
-    bits = (scores + 0.0).view(torch.int32)  # + 0.0 turns -0.0, whose bits differ, into 0.0
+    bits = (scores.float() + 0.0).view(torch.int32)  # + 0.0 turns -0.0, whose bits differ, into 0.0
     ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
     keys = (ordered << 32) + (2**31 - ties)
     return keys.topk(min(n_best, keys.shape[1]), dim=1).indices
