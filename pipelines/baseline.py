@@ -8,14 +8,10 @@ The chain is that of `tigerlite/stages/pipeline.py` without the stages that make
 `finetune.method` (nextitem, itemknn, popularity) and `finetune.nextitem.network`.
 """
 
-import logging
-import sys
+from tiger import main as train_and_show  # the script beside this one
 
 from tigerlite.config import ConfigError, run
-from tigerlite.distributed import is_rank_zero
-from tigerlite.evaluation.figure import save_figure
-from tigerlite.evaluation.report import print_run
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import PipelineConfig
 
 
 def main(config: PipelineConfig) -> None:
@@ -29,13 +25,7 @@ def main(config: PipelineConfig) -> None:
             f"finetune.method={config.finetune.method} reads identifiers; use pipelines/tiger.py, or give "
             "--config=configs/models/sasrec.yaml (gru4rec, itemknn, popularity)"
         )
-    logging.basicConfig(
-        level=logging.INFO if is_rank_zero() else logging.ERROR, format="%(message)s", stream=sys.stdout
-    )
-    result = train(config)
-    if is_rank_zero():
-        print_run(result.folders)
-        save_figure(result.folders)
+    train_and_show(config)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,17 @@ from importlib import import_module
 
 from tigerlite.config import InputError, guard, parse
 
-BENCHMARKS = ("train", "nextitem", "beam", "tokenizer", "tokenizer_quality", "evaluate", "scale", "precision", "profile")
+BENCHMARKS = (
+    "train",
+    "nextitem",
+    "beam",
+    "tokenizer",
+    "tokenizer_quality",
+    "evaluate",
+    "scale",
+    "precision",
+    "profile",
+)
 
 
 def main() -> None:

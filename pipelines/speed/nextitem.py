@@ -6,7 +6,6 @@ logits of all items at the positions that have a target, `F.cross_entropy`; `pad
 most published code does, `bucketed` gets our batches.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 
 from speed.synthetic import DataConfig
 from speed.timing import Case, measure, prepare, report, write
+from speed.train import optimizer_steps, padding_share
 from tigerlite.config import check, to_dict
 from tigerlite.data.datamodule import SequenceDataModule
 from tigerlite.data.prefix_batches import PrefixBatch
@@ -108,11 +108,11 @@ def _ours(config: Config, counts: Tensor, batches: list[PrefixBatch], amount: in
     return [
         Case(
             name=f"ours, {precision}",
-            call=_steps(model, losses, precision, config.device),
+            call=optimizer_steps(model, losses, precision, config.device),
             amount=amount,
             baseline=PADDED,
             precision=precision,
-            padding=_padding([batch.sequences[:, :-1] for batch in batches]),
+            padding=padding_share([batch.sequences[:, :-1] for batch in batches]),
         )
         for precision in ("fp32", "bf16")
     ]
@@ -131,11 +131,11 @@ def _plain(config: Config, n_items: int, batches: list[PrefixBatch], amount: int
         cases += [
             Case(
                 name=f"plain loop, {kind}, {precision}",
-                call=_steps(model, losses, precision, config.device),
+                call=optimizer_steps(model, losses, precision, config.device),
                 amount=amount,
                 baseline=PADDED,
                 precision=precision,
-                padding=_padding([batch.sequences[:, :-1] for batch in given]),
+                padding=padding_share([batch.sequences[:, :-1] for batch in given]),
             )
             for precision in precisions
         ]
@@ -145,25 +145,3 @@ def _plain(config: Config, n_items: int, batches: list[PrefixBatch], amount: int
 def _plain_loss(model: PlainSASRec, batch: PrefixBatch) -> Tensor:
     states = model(batch.sequences[:, :-1])[_wanted(batch)]
     return F.cross_entropy((states @ model.items.weight[1:].T).float(), batch.sequences[:, 1:][_wanted(batch)] - 1)
-
-
-def _steps(
-    model: nn.Module, losses: list[Callable[[], Tensor]], precision: str, device: str
-) -> Callable[[], None]:
-    model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)  # lr 0: all rows find the same weights
-
-    def steps() -> None:
-        for loss in losses:
-            with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-                value = loss()
-            value.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-
-    return steps
-
-
-def _padding(items: list[Tensor]) -> float:
-    return 1 - sum(int((batch > 0).sum()) for batch in items) / sum(batch.numel() for batch in items)

@@ -132,12 +132,12 @@ def _ours(config: Config, dataset: RecDataset, bank: TokenizerBank, head: str, a
     else:
         losses = [lambda batch=batch: model.token_losses(*batch).mean() for batch in batches]
         amount = sum(len(targets) for _, targets in batches)
-    padding = _padding([items for items, _ in batches])
+    padding = padding_share([items for items, _ in batches])
     kind = "causal, all prefixes" if causal else f"{head} head"
     return [
         Case(
             name=f"ours, {kind}, {precision}",
-            call=_steps(model.t5, losses, precision, config.device),
+            call=optimizer_steps(model.t5, losses, precision, config.device),
             amount=amount,
             baseline=FIXED,
             precision=precision,
@@ -156,11 +156,11 @@ def _bucketed(config: Config, dataset: RecDataset, bank: TokenizerBank) -> list[
     return [
         Case(
             name=f"transformers, bucketed, {precision}",
-            call=_steps(theirs, losses, precision, config.device),
+            call=optimizer_steps(theirs, losses, precision, config.device),
             amount=sum(len(targets) for _, targets in batches),
             baseline=FIXED,
             precision=precision,
-            padding=_padding([histories for histories, _ in batches]),
+            padding=padding_share([histories for histories, _ in batches]),
         )
         for precision in ("fp32", "bf16")
     ]
@@ -179,10 +179,10 @@ def _fixed(config: Config, dataset: RecDataset, bank: TokenizerBank) -> Case:
     loss = _their_loss(theirs, ours, rows[chosen], targets[chosen])
     return Case(
         name=FIXED,
-        call=_steps(theirs, [loss], "fp32", config.device),
+        call=optimizer_steps(theirs, [loss], "fp32", config.device),
         amount=len(chosen),
         baseline=FIXED,
-        padding=_padding([rows[chosen]]),
+        padding=padding_share([rows[chosen]]),
     )
 
 
@@ -195,9 +195,10 @@ def _their_loss(theirs: torch.nn.Module, ours: TIGER, histories: Tensor, targets
     return lambda: theirs(input_ids=tokens, attention_mask=mask.long(), labels=labels).loss
 
 
-def _steps(
+def optimizer_steps(
     model: torch.nn.Module, losses: list[Callable[[], Tensor]], precision: str, device: str
 ) -> Callable[[], None]:
+    """A call that takes one optimizer step per loss, leaving the weights as they are."""
     model.train()
     # lr 0: the rows that share a model find the same weights
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, fused=True)
@@ -214,6 +215,6 @@ def _steps(
     return steps
 
 
-def _padding(items: list[Tensor]) -> float:
+def padding_share(items: list[Tensor]) -> float:
     """Share of places of the batches' item ids (B, T) that are 0."""
     return 1 - sum(int((batch > 0).sum()) for batch in items) / sum(batch.numel() for batch in items)
