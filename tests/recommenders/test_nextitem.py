@@ -16,6 +16,7 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.data.prefix_batches import PrefixBatch, gather_prefix_batch, plan_chunks
 from tigerlite.data.sequences import Batch, item_counts
 from tigerlite.recommenders.baselines import NETWORKS
+from tigerlite.recommenders.item_index import ItemIndex
 from tigerlite.recommenders.nextitem import NextItem
 
 N_ITEMS = 12
@@ -230,3 +231,15 @@ def test_a_missing_model_is_one_line(tmp_path):
 def test_more_negatives_than_items_are_refused_for_gbce():
     with pytest.raises(InputError, match="n_negatives=12 but the catalogue has 12 items; loss=gbce needs fewer"):
         NextItem({**TINY, "loss": "gbce", "n_negatives": 12}, COUNTS)
+
+
+@pytest.mark.parametrize("exclude_history", [False, True])
+def test_an_exact_index_answers_like_scoring_all_items(exclude_history):
+    torch.manual_seed(0)
+    model = NextItem({"max_history": 5}, torch.arange(31)).eval()
+    histories = torch.tensor([[3, 9, 30, 1], [7, 7, 0, 0], [0, 0, 0, 0]])
+    expected = model.recommend(histories, 30, exclude_history=exclude_history)
+    model.index = ItemIndex.build(model.item_embeddings)
+    found = model.recommend(histories, 30, exclude_history=exclude_history)
+    assert found.items.tolist() == expected.items.tolist()
+    torch.testing.assert_close(found.scores, expected.scores, atol=1e-5, rtol=1e-5)

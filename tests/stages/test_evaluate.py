@@ -10,9 +10,11 @@ import torch
 
 from tigerlite.config import ConfigError, InputError, to_dict
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.sequences import item_counts
 from tigerlite.data.splits import leave_one_out
 from tigerlite.evaluation.ranking import summarise
 from tigerlite.recommenders.base import ScoringRecommender
+from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.stages import evaluate
@@ -177,3 +179,13 @@ def test_exact_decoding_is_asked_of_the_model_and_recorded(dataset, tmp_path):
     exact = evaluate.run(EvaluateConfig(**settings, decoding="exact"), dataset, model, out=tmp_path)
     assert exact.metrics == beam.metrics
     assert (model.decoding, exact.settings["decoding"], beam.settings["decoding"]) == ("exact", "exact", "beam")
+
+
+def test_an_approximate_index_is_used_and_its_recall_reported(dataset, tmp_path):
+    torch.manual_seed(0)
+    model = NextItem(to_dict(NextItemConfig()), item_counts(dataset)).eval()
+    found = evaluate.run(EvaluateConfig(approximate=True, n_probes=1, n_examples=0), dataset, model, out=tmp_path)
+    assert 0 < found.settings["index_recall"] <= 1
+    assert model.index is not None
+    with pytest.raises(InputError, match="approximate=true needs an inner-product model, not afterlast"):
+        evaluate.run(EvaluateConfig(approximate=True), dataset, AfterLast(), out=tmp_path)

@@ -35,8 +35,10 @@ from tigerlite.losses.next_item import (
 )
 from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.baselines import NETWORKS
+from tigerlite.recommenders.item_index import ItemIndex
 from tigerlite.recommenders.item_scoring import top_items
 from tigerlite.recommenders.nextitem_config import NextItemConfig
+from tigerlite.recommenders.scoring import best
 from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
 
 MAX_LOGITS = 2**26
@@ -66,6 +68,8 @@ class NextItem(TrainedRecommender):
                 f"n_negatives={wanted} but the catalogue has {self.n_items} items; loss=gbce needs fewer negatives than items"
             )
         self.network = NETWORKS[self.config.network](self.config.section, self.n_items, self.config.max_history)
+        self.index: ItemIndex | None = None
+        """Where `recommend` looks for items; None = scores them all. Not saved."""
         counts = torch.as_tensor(counts).float()
         self.register_buffer("counts", counts, persistent=False)
         self.register_buffer("log_q", log_popularity(counts), persistent=False)
@@ -138,13 +142,33 @@ class NextItem(TrainedRecommender):
         training = self.training
         self.eval()
         try:
-            return self._ranked(histories.to(self.device), k, exclude_history)
+            histories = histories.to(self.device)
+            if self.index is None:
+                return self._ranked(histories, k, exclude_history)
+            return self._looked_up(self.index, histories, k, exclude_history)
         finally:
             self.train(training)
 
     def _ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
         exclude = histories if exclude_history else None
         found = top_items(self.history_states(histories), self.item_embeddings, k, exclude)
+        return self._with_popular(found, histories, k)
+
+    def _looked_up(self, index: ItemIndex, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+        """As `_ranked`, as far as the index finds the items."""
+        # As many more as could be left out again.
+        n_wanted = k + (histories.shape[1] if exclude_history else 0)
+        found = index.search(self.history_states(histories), n_wanted)
+        items, scores = found.items.to(self.device), found.scores.to(self.device)
+        if exclude_history:
+            scores = scores.masked_fill((items[:, :, None] == histories[:, None, :]).any(dim=2), -torch.inf)
+        chosen = best(scores, items, k)
+        scores = scores.gather(1, chosen)
+        items = items.gather(1, chosen).masked_fill(scores == -torch.inf, 0)
+        return self._with_popular(Recommendations(items, scores), histories, k)
+
+    def _with_popular(self, found: Recommendations, histories: Tensor, k: int) -> Recommendations:
+        """Items by training count in the rows of empty histories, which have no state."""
         empty = ~(histories > 0).any(dim=1, keepdim=True)
         if not empty.any():
             return found
