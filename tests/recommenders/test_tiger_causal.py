@@ -23,7 +23,12 @@ TINY = TIGERConfig(
     encoder_attention="causal",
 )
 SEQUENCES = [[3, 1, 4, 1, 5], [9, 2], [6, 5, 3, 5], [8, 9, 7]]
-VARIANTS = [{}, {"user_token": False}, {"head": "vocabulary", "label_smoothing": 0.1}]
+VARIANTS = [
+    {},
+    {"user_token": False},
+    {"head": "vocabulary", "label_smoothing": 0.1},
+    {"head": "trie", "scoring": "trie"},
+]
 
 
 def model(**changes) -> TIGER:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tigerlite.config import to_dict
+from tigerlite.config import ConfigError, to_dict
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.tokenizers.bank import TokenizerBank
@@ -55,3 +55,39 @@ def test_scores_of_a_beam_are_the_log_probabilities_that_training_maximises(tige
         with torch.no_grad():
             losses = tiger.token_losses(history[history > 0].expand(N_ITEMS, -1), ranked).sum(dim=1)
         torch.testing.assert_close(found, -losses, atol=1e-5, rtol=1e-5)
+
+
+def test_with_the_trie_as_head_the_probabilities_of_all_items_sum_to_one_and_are_those_of_decoding():
+    torch.manual_seed(0)
+    # An uneven trie: most codes lead nowhere.
+    codes = torch.tensor([[0, 0, 0], [3, 0, 0], [3, 0, 4], [3, 2, 1], [1, 1, 1], [7, 2, 3]])
+    config = TIGERConfig(t5=TINY, head="trie", scoring="trie")
+    tiger = TIGER(to_dict(config), TokenizerBank(codes[None], SemanticVocab((8, 3, 5)))).eval()
+    histories = torch.tensor([[1, 2, 5]]).expand(5, -1)
+    with torch.no_grad():
+        log_probs = -tiger.token_losses(histories, torch.arange(1, 6)).sum(dim=1)
+    assert float(log_probs.exp().sum()) == pytest.approx(1, abs=1e-5)
+    items, scores = tiger.recommend(histories[:1], k=5)
+    torch.testing.assert_close(scores[0], log_probs[items[0] - 1], atol=1e-5, rtol=1e-5)
+
+
+def test_a_code_without_alternative_costs_nothing_with_the_trie_as_head():
+    torch.manual_seed(0)
+    codes = torch.tensor([[0, 0], [0, 2], [1, 1], [1, 4]])
+    config = TIGERConfig(t5=TINY, head="trie", scoring="trie")
+    tiger = TIGER(to_dict(config), TokenizerBank(codes[None], SemanticVocab((2, 5)))).eval()
+    losses = tiger.token_losses(torch.tensor([[1], [1]]), torch.tensor([1, 2]))
+    assert losses[0, 1] == 0
+    assert losses[1, 1] > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"head": "trie"}, "scoring='level' is out of range; allowed: trie with head=trie"),
+        ({"head": "trie", "scoring": "trie", "label_smoothing": 0.1}, "allowed: 0 with head=trie"),
+    ],
+)
+def test_what_the_trie_as_head_cannot_do_is_one_line(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        TIGERConfig(**settings)

@@ -4,11 +4,13 @@ Encoder input: [user token] + L tokens per history item, oldest first [+ EOS]. D
 target's codes by teacher forcing. Departures from the papers, each a switch: the user token is one constant token, as
 in the released MTGRec (2504.04400), because hashed user ids cannot serve new users; labels end after the last code
 (`eos=False`), since the number of codes is fixed; the softmax of a level covers that level's codes (`head="level"`),
-the only tokens that can follow. `eos=True, head="vocabulary"` gives the papers' objective.
+the only tokens that can follow, or just those that lead on to an item (`head="trie"`). `eos=True, head="vocabulary"`
+gives the papers' objective.
 """
 
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from tigerlite.config import InputError, from_dict, to_dict
 from tigerlite.data.prefix_batches import PrefixBatch
@@ -122,7 +125,20 @@ class TIGER(TrainedRecommender):
             levels = zip(hidden.unbind(1), self.vocab.offsets, self.vocab.codebook_sizes, strict=True)
             logits = [self.t5.code_logits(states, start, size) for states, start, size in levels]
             return token_cross_entropy(logits, self.codes[targets], smoothing)
+        if self.config.head == "trie":
+            return torch.stack(list(self._legal_losses(hidden, self.codes[targets])), dim=1)
         return token_cross_entropy(self.t5.logits(hidden).unbind(1), labels, smoothing)
+
+    def _legal_losses(self, hidden: Tensor, codes: Tensor) -> Iterator[Tensor]:
+        """Per level, cross-entropy (B,) of codes (B, L) among the codes that the trie allows after those before them."""
+        nodes = torch.zeros(len(codes), dtype=torch.int64, device=codes.device)
+        for level, wanted in enumerate(codes.unbind(1)):
+            children = self.trie.expand(nodes, level)  # (B, C)
+            place = ((children.codes == wanted[:, None]) & children.legal).long().argmax(dim=1)
+            start, size = self.vocab.offsets[level], self.vocab.codebook_sizes[level]
+            logits = self.t5.code_logits(hidden[:, level], start, size).gather(1, children.codes)
+            yield cross_entropy(logits.masked_fill(~children.legal, -torch.inf), place, reduction="none")
+            nodes = children.nodes.gather(1, place[:, None])[:, 0]
 
     @property
     def trains_all_prefixes(self) -> bool:

@@ -28,7 +28,8 @@ class TIGERConfig:
     eos: bool = False
     """End encoder input and labels with EOS, as the papers do; needs head=vocabulary."""
     head: str = "level"
-    """level: softmax over the codes of the level; vocabulary: over all tokens, as in the papers."""
+    """level: softmax over the codes of the level; vocabulary: over all tokens, as in the papers; trie: over the codes that
+    continue the target's prefix to an item, so that the probabilities of all items sum to one (needs scoring=trie)."""
     label_smoothing: float = 0.0
     """Mass of the target spread over the softmax's classes."""
     scoring: str = "level"
@@ -56,9 +57,12 @@ class TIGERConfig:
         check(self.validate_every >= 1, "validate_every", self.validate_every, "an integer >= 1")
         check(self.patience >= 0, "patience", self.patience, "an integer >= 0")
         check_choice("encoder_attention", self.encoder_attention, ("bidirectional", "causal"))
-        check_choice("head", self.head, ("level", "vocabulary"))
+        check_choice("head", self.head, ("level", "vocabulary", "trie"))
         check_choice("scoring", self.scoring, SCORINGS)
         check(not (self.eos and self.is_causal), "eos", self.eos, "false with encoder_attention=causal")
+        if self.head == "trie":
+            check(self.scoring == "trie", "scoring", self.scoring, "trie with head=trie")
+            check(self.label_smoothing == 0, "label_smoothing", self.label_smoothing, "0 with head=trie")
         check(not self.eos or self.head == "vocabulary", "eos", self.eos, "false with head=level; set head=vocabulary")
 
     @property
