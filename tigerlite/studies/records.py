@@ -23,7 +23,7 @@ from tigerlite.studies.plan import Job
 from tigerlite.tracking import FILE as CURVES
 
 FILE = "records.jsonl"
-TRAINED = ("pretrain", "finetune")
+TRAINED = ("teacher", "pretrain", "finetune")
 
 log = logging.getLogger(__name__)
 
