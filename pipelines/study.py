@@ -66,10 +66,8 @@ def main(argv: Sequence[str]) -> None:
     for name, jobs in plans.items():
         folder = command.results / study.name / name
         records = run_jobs(jobs, folder, study=study.name)
-        summary, title = (
-            summarise_study(records, study.config.baseline_row, published(study, name)),
-            f"{study.name} on {name}",
-        )
+        summary = summarise_study(records, study.config.baseline_row, published(study, name))
+        title = f"{study.name} on {name}"
         save_study(folder, title, summary, study.config.seeds_set)
         print_study(title, summary, study.config.seeds_set)
         print(f"Records, table and plot are in {folder}")

@@ -132,30 +132,21 @@ class NextItem(TrainedRecommender):
 
     def validation_items(self, batch: Batch) -> Tensor:
         """Items (B, 10), the whole catalogue ranked."""
-        return self._ranked(batch.histories, VALIDATION_CUTOFF, self.config.exclude_history).items
+        return self._scored(batch.histories, VALIDATION_CUTOFF, self.config.exclude_history).items
 
-    @torch.inference_mode()
-    def recommend(
-        self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
-    ) -> Recommendations:
-        """Ranked items with their inner products as scores; an empty history gets items by training count."""
-        training = self.training
-        self.eval()
-        try:
-            histories = histories.to(self.device)
-            if self.index is None:
-                return self._ranked(histories, k, exclude_history)
-            return self._looked_up(self.index, histories, k, exclude_history)
-        finally:
-            self.train(training)
+    def ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+        """Items with their inner products as scores; an empty history gets items by training count."""
+        if self.index is None:
+            return self._scored(histories, k, exclude_history)
+        return self._looked_up(self.index, histories, k, exclude_history)
 
-    def _ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+    def _scored(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
         exclude = histories if exclude_history else None
         found = top_items(self.history_states(histories), self.item_embeddings, k, exclude)
         return self._with_popular(found, histories, k)
 
     def _looked_up(self, index: ItemIndex, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
-        """As `_ranked`, as far as the index finds the items."""
+        """As `_scored`, as far as the index finds the items."""
         # As many more as could be left out again.
         n_wanted = k + (histories.shape[1] if exclude_history else 0)
         found = index.search(self.history_states(histories), n_wanted)

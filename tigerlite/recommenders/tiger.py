@@ -161,21 +161,12 @@ class TIGER(TrainedRecommender):
         histories = most_recent(batch.histories, self.config.max_history)
         return self._search(histories, VALIDATION_CUTOFF, self.config.valid_beams, exclude).items
 
-    @torch.inference_mode()
-    def recommend(
-        self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
-    ) -> Recommendations:
-        """Ranked items by `decoding`, a beam's width being max(`n_beams`, k); scores are log-probabilities."""
-        training = self.training
-        self.eval()
-        try:
-            histories = histories.to(self.device)
-            exclude = histories if exclude_history else None
-            recent = most_recent(histories, self.config.max_history)
-            n_beams = None if self.decoding == "exact" else max(self.n_beams, k)
-            return self._search(recent, k, n_beams, exclude)
-        finally:
-            self.train(training)
+    def ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+        """Items by `decoding`, a beam's width being max(`n_beams`, k); scores are log-probabilities."""
+        exclude = histories if exclude_history else None
+        recent = most_recent(histories, self.config.max_history)
+        n_beams = None if self.decoding == "exact" else max(self.n_beams, k)
+        return self._search(recent, k, n_beams, exclude)
 
     def _search(self, histories: Tensor, k: int, n_beams: int | None, exclude: Tensor | None) -> Recommendations:
         """Without a number of beams every item is scored."""

@@ -17,7 +17,7 @@ from tigerlite.distributed import all_reduce_sum
 from tigerlite.evaluation.ranking import ranks_in_list
 from tigerlite.losses.weighted_cross_entropy import weighted_mean
 from tigerlite.optim import OptimizerConfig, build_optimizer, build_schedule, count_parameters
-from tigerlite.recommenders.base import Recommender
+from tigerlite.recommenders.base import Recommendations, Recommender
 
 VALIDATION_CUTOFF = 10
 
@@ -58,6 +58,22 @@ class TrainedRecommender(LightningModule, Recommender):
     @abstractmethod
     def validation_items(self, batch: Batch) -> Tensor:
         """Items (B, 10) ranked for whole histories, as `recommend` ranks them."""
+
+    @abstractmethod
+    def ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+        """What `recommend` answers, of histories (B, T) on the model's device; called in evaluation mode."""
+
+    @torch.inference_mode()
+    def recommend(
+        self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
+    ) -> Recommendations:
+        """Ranked items and their scores, see `Recommender.recommend`; the model's mode is as before afterwards."""
+        training = self.training
+        self.eval()
+        try:
+            return self.ranked(histories.to(self.device), k, exclude_history)
+        finally:
+            self.train(training)
 
     def training_step(self, batch: Batch | PrefixBatch, batch_idx: int) -> Tensor:
         """Mean loss over targets (and tokens)."""

@@ -31,9 +31,10 @@ TRAINS = False
 METRICS = "metrics.json"
 RANKS = "ranks.parquet"
 EXAMPLES = "examples.json"
-log = logging.getLogger(__name__)
 MAX_ROWS = 65_536
 """Users x beams at a time: a 4-layer decoder of 4 heads x 64 keeps 2 KB a row, layer and level, 2 GB at most."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

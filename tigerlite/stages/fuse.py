@@ -40,6 +40,11 @@ class FuseConfig:
         check(self.text >= 0, "text", self.text, "a number >= 0")
         check(self.collaborative > 0, "collaborative", self.collaborative, "a number > 0")
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Where the teacher's file lies; its content is an input of the stage."""
+        return ("file",)
+
 
 def source(config: FuseConfig) -> Source | None:
     """The teacher's file, where the config names one.

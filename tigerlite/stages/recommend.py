@@ -12,6 +12,7 @@ from tigerlite.data.datamodule import SequenceDataModule
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts
 from tigerlite.distributed import is_rank_zero
+from tigerlite.recommenders import KINDS
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
 from tigerlite.recommenders.baselines.popularity import Popularity
@@ -26,7 +27,7 @@ from tigerlite.tokenizers.bank import TokenizerBank
 
 VERSION = 1
 TRAINS = True
-METHODS = ("tiger", "nextitem", "itemknn", "popularity")
+METHODS = tuple(KINDS)
 
 
 @dataclass(frozen=True, kw_only=True)
