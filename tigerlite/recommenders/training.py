@@ -117,7 +117,9 @@ class TrainedRecommender(LightningModule, Recommender):
     ) -> None:
         """Clip the norm; Lightning refuses to under autocast with a fused optimizer, though bf16 has no scaler to undo."""
         if gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+            # In the optimizer's order, as Lightning does: another order of summation rounds differently.
+            parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW and the schedule, stepped per optimiser step."""
