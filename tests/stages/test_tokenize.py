@@ -178,7 +178,7 @@ def test_imported_identifiers_need_no_embeddings(tmp_path):
     assert bank.primary[[1, 3, 4]].tolist() == [[0, 0], [1, 2], [0, 1]]
     health = json.loads((tmp_path / tokenize.HEALTH).read_text())
     assert (health["n_distinct"], health["n_duplicates"], health["collision_rate"]) == (3, 3, pytest.approx(3 / 6))
-    with pytest.raises(InputError, match=r"holds no RQ-VAE .* imported identifiers have no tokenizer"):
+    with pytest.raises(InputError, match=r"holds no tokenizer .* imported identifiers have none"):
         tokenize.load_tokenizer(tmp_path)
 
 
@@ -244,8 +244,14 @@ def test_mixed_precision_trains_float32_codebooks(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "rqvea"}, r"method='rqvea' is unknown; allowed: rqvae, imported; did you mean 'rqvae'\?"),
-        ({"collisions": "none"}, "collisions='none' is unknown; allowed: rank_digit, nearest_free, random_free"),
+        (
+            {"method": "rqvea"},
+            r"method='rqvea' is unknown; allowed: rqvae, imported, rqkmeans, .*; did you mean 'rqvae'\?",
+        ),
+        (
+            {"collisions": "digit"},
+            "collisions='digit' is unknown; allowed: rank_digit, nearest_free, random_free, first_free",
+        ),
         ({"max_digits": 0}, "max_digits=0 is out of range; allowed: an integer >= 1"),
         ({"seed": -1}, "seed=-1 is out of range"),
     ],

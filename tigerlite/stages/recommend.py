@@ -123,6 +123,11 @@ def load(folder: Path) -> Recommender:
 def _checked(bank: TokenizerBank | None, dataset: RecDataset) -> TokenizerBank:
     if bank is None:
         raise InputError("method=tiger needs identifiers; run the tokenize stage first")
+    if bank.buckets:
+        raise InputError(
+            "tokenize.collisions=none left items that share a path, and no recommender here ranks the items of one path; "
+            "set tokenize.collisions=rank_digit (or another way to tell them apart)"
+        )
     if bank.n_items != dataset.n_items:
         raise InputError(
             f"the bank has {bank.n_items} items but the data set {dataset.n_items}; tokenize this data set"

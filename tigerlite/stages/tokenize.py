@@ -1,44 +1,45 @@
 """Stage `tokenize`: item embeddings (or published identifiers) become a bank of unique semantic ids."""
 
-import json
-import logging
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from tigerlite.callbacks.codebook_health import LOW_SHARE, CodebookHealth, low_perplexity
+from tigerlite.callbacks.codebook_health import CodebookHealth
 from tigerlite.callbacks.early_stopping import ResumableEarlyStopping
 from tigerlite.config import InputError, check, check_choice
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_items
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
-from tigerlite.evaluation.codes import codes_health, collision_rate
+from tigerlite.stages.identifiers import HEALTH as HEALTH
+from tigerlite.stages.identifiers import Coded, report, resolve
 from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
-from tigerlite.tokenizers import TOKENIZERS
+from tigerlite.tokenizers import CLOSED_FORM, TOKENIZERS
 from tigerlite.tokenizers.bank import TokenizerBank
-from tigerlite.tokenizers.collisions import (
-    COLLISIONS,
-    Resolved,
-    codebooks_from_codes,
-    nearest_free,
-    random_free,
-    rank_digit,
-)
+from tigerlite.tokenizers.collisions import COLLISIONS, codebooks_from_codes
+from tigerlite.tokenizers.hierarchical import HierarchicalConfig
 from tigerlite.tokenizers.imported import ImportedConfig, import_codes
+from tigerlite.tokenizers.opq import OPQConfig
+from tigerlite.tokenizers.pq import PQConfig
+from tigerlite.tokenizers.random import RandomConfig
+from tigerlite.tokenizers.rqkmeans import RQKMeansConfig
 from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
+from tigerlite.tokenizers.saved import Tokenizer
+from tigerlite.tokenizers.saved import load_tokenizer as load_tokenizer
+from tigerlite.tokenizers.sinkhorn_rounds import SinkhornConfig
+from tigerlite.tokenizers.space import AdditiveSpace
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 VERSION = 1
 TRAINS = True
-HEALTH = "codebook_health.json"
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-
-log = logging.getLogger(__name__)
+WITHOUT_EMBEDDINGS = ("imported", "random")
+BY_DISTANCE = ("nearest_free", "sinkhorn_rounds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +47,33 @@ class TokenizeConfig:
     """How items get their semantic ids."""
 
     method: str = "rqvae"
-    """rqvae (trained on the embeddings) or imported (published identifiers)."""
+    """rqvae (trained on the embeddings), rqkmeans, pq, opq, hierarchical (fitted in closed form), random (the control) or
+    imported (published identifiers)."""
     rqvae: RQVAEConfig = field(default_factory=RQVAEConfig)
     """Used by method=rqvae."""
     imported: ImportedConfig = field(default_factory=ImportedConfig)
     """Used by method=imported."""
+    rqkmeans: RQKMeansConfig = field(default_factory=RQKMeansConfig)
+    """Used by method=rqkmeans."""
+    pq: PQConfig = field(default_factory=PQConfig)
+    """Used by method=pq."""
+    opq: OPQConfig = field(default_factory=OPQConfig)
+    """Used by method=opq."""
+    hierarchical: HierarchicalConfig = field(default_factory=HierarchicalConfig)
+    """Used by method=hierarchical."""
+    random: RandomConfig = field(default_factory=RandomConfig)
+    """Used by method=random."""
     collisions: str = "rank_digit"
-    """For items with equal codes: rank_digit (one more level, TIGER, arXiv 2305.05065), nearest_free or random_free."""
+    """For items with equal codes: rank_digit (one more level, TIGER, arXiv 2305.05065), nearest_free, random_free, first_free
+    (arXiv 2601.17787), sinkhorn_rounds (LETTER, arXiv 2405.07314) or none (they share a path)."""
+    sinkhorn_rounds: SinkhornConfig = field(default_factory=SinkhornConfig)
+    """Used by collisions=sinkhorn_rounds."""
     max_digits: int = 256
     """Largest group of items with equal codes that rank_digit accepts (256 in MTGRec, arXiv 2504.04400)."""
     train_items_only: bool = False
     """Train on items that occur in training sequences only, as MTGRec does; all items get codes either way."""
     seed: int = 0
-    """Of collisions=random_free; the RQ-VAE has its own."""
+    """Of collisions=random_free; the methods have their own."""
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, tuple(TOKENIZERS))
@@ -69,26 +84,19 @@ class TokenizeConfig:
     @property
     def unused(self) -> tuple[str, ...]:
         """Sections of the methods that were not chosen."""
-        return tuple(name for name in TOKENIZERS if name != self.method)
+        others = tuple(name for name in TOKENIZERS if name != self.method)
+        return others if self.collisions == "sinkhorn_rounds" else (*others, "sinkhorn_rounds")
 
     @property
     def needs_embeddings(self) -> bool:
         """Whether the stage reads item embeddings."""
-        return self.method == "rqvae" or self.collisions == "nearest_free"
+        by_distance = self.method == "imported" and self.collisions in BY_DISTANCE
+        return self.method not in WITHOUT_EMBEDDINGS or by_distance
 
     def with_seed(self, seed: int) -> "TokenizeConfig":
         """The same config with another seed everywhere."""
-        return replace(self, seed=seed, rqvae=replace(self.rqvae, seed=seed))
-
-
-@dataclass(frozen=True)
-class _Coded:
-    """Codes before collisions are resolved, and the space in which `nearest_free` measures distance."""
-
-    codes: np.ndarray
-    codebook_sizes: tuple[int, ...]
-    latents: np.ndarray | None
-    codebooks: list[np.ndarray] | None
+        seeded = {name: replace(getattr(self, name), seed=seed) for name in ("rqvae", *CLOSED_FORM)}
+        return replace(self, seed=seed, **seeded)
 
 
 def source(config: TokenizeConfig) -> Source | None:
@@ -134,30 +142,25 @@ def run(
     matrix = _checked_matrix(config, embeddings, dataset)
     if config.method == "rqvae":
         coded = _train_rqvae(config, matrix, dataset, out, context)
+    elif not is_rank_zero():
+        coded = None  # one writer: nothing here waits for the other processes
+    elif config.method in CLOSED_FORM:
+        coded = _fit(config, matrix, dataset, out)
     else:
-        # One writer: nothing here waits for the other processes.
-        coded = _import(config, matrix, dataset) if is_rank_zero() else None
+        coded = _import(config, matrix, dataset)
     if coded is None:
         return None
-    resolved = _resolve(config, coded)
+    resolved = resolve(config, coded)
     codes = torch.from_numpy(np.concatenate([np.zeros_like(resolved.codes[:1]), resolved.codes]))
-    TokenizerBank(codes[None], SemanticVocab(resolved.codebook_sizes)).save(out)
-    _report(config, coded, resolved, out)
+    shared = config.collisions == "none" and resolved.n_duplicates > 0
+    TokenizerBank(codes[None], SemanticVocab(resolved.codebook_sizes), buckets=shared).save(out)
+    report(config, coded, resolved, out)
     return load(out)
 
 
 def load(folder: Path) -> TokenizerBank:
     """The bank in a finished folder."""
     return TokenizerBank.load(folder)
-
-
-def load_tokenizer(folder: Path) -> RQVAE:
-    """The tokenizer in a finished folder, which encodes embeddings of new items.
-
-    Raises:
-        InputError: if the identifiers were imported, so that there is none.
-    """
-    return RQVAE.load(folder)
 
 
 def _checked_matrix(
@@ -167,11 +170,11 @@ def _checked_matrix(
         return None
     if embeddings is None and config.method == "imported":
         raise InputError(
-            "tokenize.collisions=nearest_free needs item embeddings to measure distance; give them, or set "
+            f"tokenize.collisions={config.collisions} needs item embeddings to measure distance; give them, or set "
             "tokenize.collisions=random_free"
         )
     if embeddings is None:
-        raise InputError("tokenize.method=rqvae needs item embeddings; run the encode stage first")
+        raise InputError(f"tokenize.method={config.method} needs item embeddings; run the encode stage first")
     if embeddings.n_items != dataset.n_items:
         raise InputError(
             f"embeddings of {embeddings.n_items} items were given but the data set has {dataset.n_items}; encode it"
@@ -181,7 +184,7 @@ def _checked_matrix(
 
 def _train_rqvae(
     config: TokenizeConfig, matrix: np.ndarray, dataset: RecDataset, out: Path, context: Context | None
-) -> _Coded | None:
+) -> Coded | None:
     context = context or Context()
     settings = config.rqvae
     precision = context.trainer.resolved("precision")
@@ -214,9 +217,8 @@ def _train_rqvae(
     model.cpu().save(out)
     embeddings = torch.from_numpy(matrix)
     codebooks = [codebook.vectors.detach().numpy() for codebook in model.quantizer.codebooks]
-    return _Coded(
-        model.encode(embeddings).numpy(), settings.codebook_sizes, model.latents(embeddings).numpy(), codebooks
-    )
+    space = AdditiveSpace(model.latents(embeddings).numpy(), codebooks)
+    return Coded(model.encode(embeddings).numpy(), settings.codebook_sizes, space)
 
 
 def _training_rows(dataset: RecDataset) -> torch.Tensor:
@@ -224,39 +226,20 @@ def _training_rows(dataset: RecDataset) -> torch.Tensor:
     return torch.from_numpy(np.unique(training_items(dataset)).astype(np.int64) - 1)
 
 
-def _import(config: TokenizeConfig, matrix: np.ndarray | None, dataset: RecDataset) -> _Coded:
+def _fit(config: TokenizeConfig, matrix: np.ndarray | None, dataset: RecDataset, out: Path) -> Coded:
+    """Fit a member in closed form, on the items of training sequences alone where the config says so."""
+    if matrix is None:
+        matrix = np.empty((dataset.n_items, 0), dtype=np.float32)  # a member that looks at the number of items alone
+    rows = _training_rows(dataset).numpy() if config.train_items_only else slice(None)
+    tokenizer: Tokenizer = import_module(TOKENIZERS[config.method]).fit(matrix[rows], getattr(config, config.method))
+    tokenizer.save(out)
+    return Coded(tokenizer.encode(matrix).numpy(), tokenizer.codebook_sizes, tokenizer.space(matrix))
+
+
+def _import(config: TokenizeConfig, matrix: np.ndarray | None, dataset: RecDataset) -> Coded:
     imported = import_codes(config.imported, dataset.identifiers, dataset.item_ids)
-    codebooks = None
+    space = None
     if matrix is not None:
         codebooks = codebooks_from_codes(matrix, imported.codes, imported.codebook_sizes)
-    return _Coded(imported.codes, imported.codebook_sizes, matrix, codebooks)
-
-
-def _resolve(config: TokenizeConfig, coded: _Coded) -> Resolved:
-    if config.collisions == "rank_digit":
-        return rank_digit(coded.codes, coded.codebook_sizes, max_digits=config.max_digits)
-    if config.collisions == "random_free":
-        return random_free(coded.codes, coded.codebook_sizes, generator=np.random.default_rng(config.seed))
-    return nearest_free(coded.codes, coded.codebook_sizes, latents=coded.latents, codebooks=coded.codebooks)
-
-
-def _report(config: TokenizeConfig, coded: _Coded, resolved: Resolved, out: Path) -> None:
-    """Write the health of the codes before collisions were resolved, and warn where a level is hardly used."""
-    levels = codes_health(coded.codes, coded.codebook_sizes)
-    health = {
-        "n_items": len(coded.codes),
-        "n_distinct": resolved.n_distinct,
-        "n_duplicates": resolved.n_duplicates,
-        "largest_group": resolved.largest_group,
-        "collision_rate": collision_rate(coded.codes),
-        "collisions": config.collisions,
-        "levels": [asdict(level) for level in levels],
-    }
-    (out / HEALTH).write_text(json.dumps(health, indent=1) + "\n")
-    log.info(
-        "identifiers: %d items, %d distinct, %d duplicates resolved by %s",
-        *(health[name] for name in ("n_items", "n_distinct", "n_duplicates", "collisions")),
-    )
-    for number, level in enumerate(levels, start=1):
-        if config.method == "rqvae" and level.perplexity < LOW_SHARE * level.size:
-            log.warning(low_perplexity(number, level))
+        space = AdditiveSpace(matrix, codebooks)
+    return Coded(imported.codes, imported.codebook_sizes, space)

@@ -1,21 +1,23 @@
 """Items with the same codes: a digit more, or another code for all but the first.
 
 `rank_digit` is TIGER's (arXiv 2305.05065, Section 3.1) with digits from 0. `nearest_free` moves an item as little as
-possible in the tokenizer's space, `random_free` needs no tokenizer. The first holder (lowest item id) keeps its path.
+possible in the tokenizer's space, `random_free` and `first_free` need no tokenizer. The first holder (lowest item id)
+keeps its path. `sinkhorn_rounds.py` has LETTER's way, which spreads a group before the first free codes are taken.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tigerlite.config import InputError
+from tigerlite.tokenizers.free_paths import FreePaths, Groups, group_paths, reassign
+from tigerlite.tokenizers.space import AdditiveSpace, Space
 
-COLLISIONS = ("rank_digit", "nearest_free", "random_free")
+COLLISIONS = ("rank_digit", "nearest_free", "random_free", "first_free", "sinkhorn_rounds", "none")
 
-# Called with the row of an item and the start of a code path; the codes of the next level, best first.
-_Preference = Callable[[int, list[int]], np.ndarray]
+# Most items find a free code among the nearest few; the others ask for all of them.
+_FIRST_CHOICES = 24
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,13 @@ class Resolved:
     """Most items that shared one path before."""
 
 
+def resolved(codes: np.ndarray, codebook_sizes: Sequence[int], before: Groups) -> Resolved:
+    """The result `codes`, described by the groups of items that there were before."""
+    n_distinct = len(before.sizes)
+    sizes = tuple(int(size) for size in codebook_sizes)
+    return Resolved(codes, sizes, n_distinct, len(codes) - n_distinct, int(before.sizes.max()))
+
+
 def rank_digit(codes: np.ndarray, codebook_sizes: Sequence[int], *, max_digits: int = 256) -> Resolved:
     """Add a level: 0 for the first holder of a path by item id, 1 for the second, ...; as large as the largest group.
 
@@ -48,7 +57,7 @@ def rank_digit(codes: np.ndarray, codebook_sizes: Sequence[int], *, max_digits: 
     >>> rank_digit(np.array([[7, 7], [1, 1], [7, 7]]), (8, 8)).codes.tolist()
     [[7, 7, 0], [1, 1, 0], [7, 7, 1]]
     """
-    groups = _groups(codes, codebook_sizes)
+    groups = group_paths(codes, codebook_sizes)
     order = np.argsort(groups.path, kind="stable")
     starts = np.cumsum(groups.sizes) - groups.sizes
     digits = np.empty(len(codes), dtype=np.int64)
@@ -61,7 +70,7 @@ def rank_digit(codes: np.ndarray, codebook_sizes: Sequence[int], *, max_digits: 
             f"tokenize.collisions=nearest_free, or give the items distinct texts"
         )
     extended = np.concatenate([codes.astype(np.int64), digits[:, None]], axis=1)
-    return _resolved(extended, (*codebook_sizes, largest), groups)
+    return resolved(extended, (*codebook_sizes, largest), groups)
 
 
 def nearest_free(
@@ -82,12 +91,25 @@ def nearest_free(
         InputError: if there are more items than code paths.
     """
 
-    def preference(item: int, prefix: list[int]) -> np.ndarray:
-        residual = latents[item].astype(np.float64) - sum(codebooks[level][code] for level, code in enumerate(prefix))
-        distances = np.square(residual - codebooks[len(prefix)]).sum(axis=1)
-        return np.argsort(distances, kind="stable")
+    return nearest_free_in(codes, codebook_sizes, AdditiveSpace(latents, codebooks))
 
-    return _reassign(codes, codebook_sizes, preference)
+
+def nearest_free_in(codes: np.ndarray, codebook_sizes: Sequence[int], space: Space) -> Resolved:
+    """`nearest_free` where distances are those of any space; row i of `codes` is the space's item i.
+
+    Raises:
+        InputError: if there are more items than code paths.
+    """
+
+    def preference(item: int, prefix: list[int]) -> np.ndarray:
+        prefixes = np.array(prefix, dtype=np.int64)[None]
+        return np.argsort(space.distances(np.array([item]), prefixes)[0], kind="stable")
+
+    def first_choices(items: np.ndarray) -> np.ndarray:
+        return space.first_choices(items, codes[items, :-1], _FIRST_CHOICES)
+
+    groups = group_paths(codes, codebook_sizes)
+    return resolved(reassign(codes, codebook_sizes, preference, first_choices), codebook_sizes, groups)
 
 
 def random_free(codes: np.ndarray, codebook_sizes: Sequence[int], *, generator: np.random.Generator) -> Resolved:
@@ -101,9 +123,47 @@ def random_free(codes: np.ndarray, codebook_sizes: Sequence[int], *, generator: 
     Raises:
         InputError: if there are more items than code paths.
     """
-    return _reassign(
-        codes, codebook_sizes, lambda item, prefix: generator.permutation(int(codebook_sizes[len(prefix)]))
-    )
+
+    def preference(item: int, prefix: list[int]) -> np.ndarray:
+        return generator.permutation(int(codebook_sizes[len(prefix)]))
+
+    groups = group_paths(codes, codebook_sizes)
+    return resolved(reassign(codes, codebook_sizes, preference), codebook_sizes, groups)
+
+
+def first_free(codes: np.ndarray, codebook_sizes: Sequence[int]) -> Resolved:
+    """Give every later holder of a path the lowest free code at the last level (the reference of arXiv 2601.17787).
+
+    Where all codes of the last level are taken, the item gets its own one back and the level before is scanned from 0,
+    and so on upwards. The published code stays at that level for all items that follow, an oversight that is left out;
+    where no single code can be changed, it stops, and the lowest free path that shares the longest prefix is taken here.
+    Low codes become overused: on LETTER's Yelp identifiers code 0 of the last level has 1,308 of 20,033 items.
+
+    Args:
+        codes: (N, L).
+        codebook_sizes: codes per level, L numbers.
+
+    Raises:
+        InputError: if there are more items than code paths.
+
+    >>> first_free(np.array([[7, 0], [7, 0], [7, 1], [7, 0]]), (8, 4)).codes.tolist()
+    [[7, 0], [7, 2], [7, 1], [7, 3]]
+    """
+    groups = group_paths(codes, codebook_sizes)
+    free = FreePaths(codes[groups.first], codebook_sizes, n_items=len(codes))
+    codes = codes.astype(np.int64)
+    for item in np.flatnonzero(~groups.first):
+        path = codes[item].tolist()
+        scans = (free.scan(path, level) for level in reversed(range(len(path))))
+        found = next((found for found in scans if found), None)
+        codes[item] = found or free.search(path, lambda prefix: np.arange(codebook_sizes[len(prefix)]))
+        free.add(codes[item].tolist())
+    return resolved(codes, codebook_sizes, groups)
+
+
+def keep_shared(codes: np.ndarray, codebook_sizes: Sequence[int]) -> Resolved:
+    """Leave items with equal codes as they are; a path is then a bucket of items."""
+    return resolved(codes.astype(np.int64), codebook_sizes, group_paths(codes, codebook_sizes))
 
 
 def codebooks_from_codes(embeddings: np.ndarray, codes: np.ndarray, codebook_sizes: Sequence[int]) -> list[np.ndarray]:
@@ -122,80 +182,3 @@ def codebooks_from_codes(embeddings: np.ndarray, codes: np.ndarray, codebook_siz
         codebooks.append(vectors)
         residual = residual - vectors[codes[:, level]]
     return codebooks
-
-
-@dataclass(frozen=True)
-class _Groups:
-    """Items by code path."""
-
-    path: np.ndarray
-    """(N,) number of each item's path."""
-    sizes: np.ndarray
-    """(P,) items per path."""
-    first: np.ndarray
-    """(N,) bool, whether the item is the first of its path."""
-
-
-def _groups(codes: np.ndarray, codebook_sizes: Sequence[int]) -> _Groups:
-    path = np.zeros(len(codes), dtype=np.int64)
-    for level, size in enumerate(codebook_sizes):
-        # Renumbered at every level, so the numbers stay below N * K however many levels there are.
-        _, first, path, sizes = np.unique(
-            path * size + codes[:, level], return_index=True, return_inverse=True, return_counts=True
-        )
-    is_first = np.zeros(len(codes), dtype=bool)
-    is_first[first] = True
-    return _Groups(path, sizes, is_first)
-
-
-def _resolved(codes: np.ndarray, codebook_sizes: Sequence[int], groups: _Groups) -> Resolved:
-    n_distinct = len(groups.sizes)
-    sizes = tuple(int(size) for size in codebook_sizes)
-    return Resolved(codes, sizes, n_distinct, len(codes) - n_distinct, int(groups.sizes.max()))
-
-
-def _reassign(codes: np.ndarray, codebook_sizes: Sequence[int], preference: _Preference) -> Resolved:
-    groups = _groups(codes, codebook_sizes)
-    n_paths = float(np.prod([float(size) for size in codebook_sizes]))
-    if len(codes) > n_paths:
-        raise InputError(
-            f"{len(codes)} items do not fit into {n_paths:.0f} code paths of levels {list(codebook_sizes)}; "
-            f"use larger or more levels, or tokenize.collisions=rank_digit"
-        )
-    free = _FreePaths(codes[groups.first], codebook_sizes)
-    codes = codes.astype(np.int64)
-    for item in np.flatnonzero(~groups.first):
-        codes[item] = free.take(codes[item].tolist(), lambda prefix, item=item: preference(int(item), prefix))
-    return _resolved(codes, codebook_sizes, groups)
-
-
-class _FreePaths:
-    """Which code paths are taken, counted for every prefix, so that a full subtree is known without looking into it."""
-
-    def __init__(self, taken: np.ndarray, codebook_sizes: Sequence[int]) -> None:
-        self._n_levels = len(codebook_sizes)
-        # Python integers: the number of paths below a prefix can pass 2**63.
-        self._capacity = [1] * (self._n_levels + 1)
-        for level in reversed(range(self._n_levels)):
-            self._capacity[level] = self._capacity[level + 1] * int(codebook_sizes[level])
-        self._counts: Counter[tuple[int, ...]] = Counter()
-        for path in taken.tolist():
-            self._add(path)
-
-    def take(self, path: list[int], preference: Callable[[list[int]], np.ndarray]) -> list[int]:
-        """The free path that shares the longest prefix with `path`, by preference from there on; it is then taken."""
-        level = self._n_levels - 1
-        while self._full(path[:level]):
-            level -= 1
-        found = path[:level]
-        while len(found) < self._n_levels:
-            found.append(next(code for code in preference(found).tolist() if not self._full([*found, code])))
-        self._add(found)
-        return found
-
-    def _full(self, prefix: list[int]) -> bool:
-        return self._counts[tuple(prefix)] >= self._capacity[len(prefix)]
-
-    def _add(self, path: list[int]) -> None:
-        for length in range(self._n_levels + 1):
-            self._counts[tuple(path[:length])] += 1

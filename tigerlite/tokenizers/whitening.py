@@ -36,8 +36,13 @@ class Whitening(nn.Module):
         self.register_buffer("components", torch.zeros(n_dimensions, n_components))
 
     @classmethod
-    def fit(cls, embeddings: Tensor | np.ndarray, n_components: int) -> "Whitening":
+    def fit(
+        cls, embeddings: Tensor | np.ndarray, n_components: int, *, setting: str = "tokenize.rqvae.whiten"
+    ) -> "Whitening":
         """Fit on embeddings (N, D) in float64; a direction's sign makes its largest entry (first of equals) positive.
+
+        Args:
+            setting: where `n_components` comes from; named in the message.
 
         Raises:
             InputError: if the embeddings span fewer than `n_components` directions.
@@ -48,7 +53,7 @@ class Whitening(nn.Module):
         rank = int((spread > _RANK_TOLERANCE * spread[0]).sum()) if spread[0] > 0 else 0
         if n_components > rank:
             raise InputError(
-                f"tokenize.rqvae.whiten={n_components}, but the embeddings of {rows.shape[0]} items x {rows.shape[1]} "
+                f"{setting}={n_components}, but the embeddings of {rows.shape[0]} items x {rows.shape[1]} "
                 f"dimensions span only {rank} directions; set it to at most {rank}, or 0 to switch whitening off"
             )
         directions, spread = directions[:n_components], spread[:n_components]

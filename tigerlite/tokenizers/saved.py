@@ -1,0 +1,48 @@
+"""Opens a saved tokenizer of any kind: `tokenizer.json` in its folder says which."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from tigerlite.config import InputError
+from tigerlite.tokenizers import KINDS
+from tigerlite.tokenizers.space import Space
+
+
+class Tokenizer(Protocol):
+    """What encodes the embeddings of items, old and new."""
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Codes per level."""
+
+    def encode(self, embeddings: Tensor) -> Tensor:
+        """Codes (N, L) int64 of embeddings (N, D), the first step included."""
+
+    def space(self, embeddings: Tensor) -> Space:
+        """Where codes of these items lie near each other."""
+
+    def save(self, folder: Path) -> None:
+        """Write what `load_tokenizer` reads."""
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer that was saved in `folder`, on the CPU.
+
+    Raises:
+        InputError: if there is none, or it is of a kind that this version does not know.
+    """
+    file = Path(folder) / "tokenizer.json"
+    try:
+        meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{folder} holds no tokenizer ({file.name}); imported identifiers have none") from None
+    # An RQ-VAE does not name itself: it was the only kind when its format was made.
+    kind = meta["kind"] if "kind" in meta else "rqvae"
+    if kind not in KINDS:
+        raise InputError(f"{file} names a tokenizer of kind '{kind}'; this version knows {', '.join(KINDS)}")
+    module, name = KINDS[kind].rsplit(".", 1)
+    return getattr(import_module(module), name).load(Path(folder))
