@@ -11,6 +11,7 @@ BENCHMARKS = (
     "beam",
     "tokenizer",
     "tokenizer_quality",
+    "collapse",
     "evaluate",
     "scale",
     "precision",

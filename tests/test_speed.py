@@ -29,8 +29,11 @@ def _speed(*arguments: str) -> subprocess.CompletedProcess:
         ("beam", [*MODEL, *DATA, "--n_users=3", "--n_beams=6"], 6),
         (
             "tokenizer",
-            ["--rqvae.hidden_sizes=[8]", "--rqvae.codebook_sizes=[4]", "--n_items=40", "--n_dimensions=6"],
-            4,
+            [
+                *("--rqvae.hidden_sizes=[8]", "--rqvae.codebook_sizes=[4]", "--n_items=40", "--n_dimensions=6"),
+                *("--n_large=300", "--large_width=8", "--large_codes=16"),
+            ],
+            4 + 3 + 4,
         ),
         ("evaluate", [*MODEL, *DATA, "--n_ranked=50", "--n_searched=2", "--n_beams=20"], 3),
         ("scale", [*MODEL, *DATA, "--axis=history", "--values=[2, 3]", "--batch=2"], 4),
@@ -133,6 +136,28 @@ def test_shares_of_a_profile_add_up_to_one_and_hold_the_matrix_products(attentio
     assert {"matrix products", "elementwise", "dropout masks", "optimizer and clipping"} <= set(shares)
 
 
+@pytest.mark.parametrize(("least", "code", "verdict"), [(0.01, 0, " ok"), (1.0, 1, "COLLAPSED: below 1.0")])
+def test_collapse_prints_the_level_that_is_used_least_and_fails_below_the_limit(
+    toy_settings, tmp_path, least, code, verdict
+):
+    (tmp_path / "films.yaml").write_text(json.dumps({**toy_settings, "out": "nowhere"}))
+    out = tmp_path / "collapse.json"
+    flags = [f"--configs=[{tmp_path}/films.yaml]", "--n_seeds=2", f"--least={least}", f"--results={tmp_path}/runs"]
+    done = _speed("collapse", *TINY_RQVAE, *flags, f"--out={out}")
+    assert done.returncode == code, done.stderr
+    (row,) = json.loads(out.read_text())["rows"]
+    health = [json.loads(file.read_text()) for file in (tmp_path / "runs").glob("*/tokenize-*/codebook_health.json")]
+    expected = [min(level["perplexity"] / level["size"] for level in found["levels"]) for found in health]
+    assert sorted(row["lowest_perplexity"]) == pytest.approx(sorted(expected))
+    assert verdict in done.stdout
+
+
+def test_folders_that_are_not_one_per_config_are_one_line():
+    done = _speed("collapse", "--folders=[a, b]")
+    assert done.returncode == 2
+    assert done.stderr == "error: folders has 2 entries but configs 1; give one each, or null\n"
+
+
 def test_identifiers_without_their_data_set_are_one_line_and_exit_code_2():
     done = _speed("precision", "--data.bank=folder")
     assert done.returncode == 2
@@ -148,7 +173,7 @@ def test_a_data_set_without_its_identifiers_is_one_line_and_exit_code_2(dataset_
 
 def test_unknown_benchmark_is_one_line_and_exit_code_2():
     done = _speed("trian")
-    names = "train, nextitem, beam, tokenizer, tokenizer_quality, evaluate, scale, precision, profile"
+    names = "train, nextitem, beam, tokenizer, tokenizer_quality, collapse, evaluate, scale, precision, profile"
     assert done.returncode == 2
     assert done.stderr == f"error: benchmark 'trian' is unknown; allowed: {names}\n"
 

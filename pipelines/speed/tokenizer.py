@@ -2,6 +2,7 @@
 
 Ours gathers rows of a matrix that lies on the device and records every item's codes on the way; the DataLoader loop
 collates batches on the CPU, reads the loss of every step, and encodes all items after the epoch to get their codes.
+`--tables` chooses what is measured: `training` that, `encoding` and `collisions` a large catalogue (`identifiers.py`).
 """
 
 import warnings
@@ -12,12 +13,14 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from speed.identifiers import collision_cases, encoding_cases
 from speed.timing import Case, measure, prepare, report, write
-from tigerlite.config import check
+from tigerlite.config import check, check_choice
 from tigerlite.losses.quantization import commitment_loss, reconstruction_loss
 from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
 
 LOOP = "DataLoader loop, fp32"
+TABLES = ("training", "encoding", "collisions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +31,18 @@ class Config:
         default_factory=lambda: RQVAEConfig(hidden_sizes=(2048, 1024, 512, 256), batch_size=2048)
     )
     """Network of both sides (MTGRec's, arXiv 2504.04400)."""
-    n_items: int = 10_000
-    """Items."""
+    tables: tuple[str, ...] = ("training", "encoding", "collisions")
+    """What is measured."""
+    n_items: int = 9_922
+    """Items to train on (those of Amazon Instruments)."""
     n_dimensions: int = 768
     """Width of their embeddings."""
+    n_large: int = 1_000_000
+    """Items to encode and to tell apart."""
+    large_width: int = 128
+    """Width of their embeddings."""
+    large_codes: int = 256
+    """Codes of each of their three levels."""
     repeats: int = 5
     """Timed epochs per row."""
     device: str = "cpu"
@@ -42,9 +53,11 @@ class Config:
     """JSON file to write."""
 
     def __post_init__(self) -> None:
-        for name in ("n_items", "n_dimensions", "repeats"):
+        for name in ("n_items", "n_dimensions", "n_large", "large_width", "large_codes", "repeats"):
             value = self.__dict__[name]
             check(value >= 1, name, value, "an integer >= 1")
+        for table in self.tables:
+            check_choice("tables", table, TABLES)
 
 
 def run(config: Config) -> None:
@@ -52,18 +65,29 @@ def run(config: Config) -> None:
     prepare(config.device)
     # training_step logs, and says once that nobody listens where there is no Trainer
     warnings.filterwarnings("ignore", message=".*self.trainer.*")
-    cases = [
-        Case(name=name, call=call, amount=config.n_items, baseline=LOOP, precision=name[-4:])
-        for name, call in (
-            ("ours, fp32", _ours(config, bf16=False)),
-            ("ours, bf16", _ours(config, bf16=True)),
-            (LOOP, _loop(config, bf16=False)),
-            ("DataLoader loop, bf16", _loop(config, bf16=True)),
-        )
-    ]
-    print(f"{config.n_items} items, {torch.get_num_threads()} threads, {config.device}")
-    rows = report(cases, measure(cases, config.repeats, config.device), unit="items", device=config.device)
+    rows = []
+    for table in config.tables:
+        n_items = config.n_items if table == "training" else config.n_large
+        print(f"{table}: {n_items} items, {torch.get_num_threads()} threads, {config.device}")
+        cases = _cases(config, table)
+        rows += report(cases, measure(cases, config.repeats, config.device), unit="items", device=config.device)
     write(config.out, "tokenizer", config, rows)
+
+
+def _cases(config: Config, table: str) -> list[Case]:
+    if table == "encoding":
+        return encoding_cases(config.n_large, config.large_width, config.large_codes, config.seed)
+    if table == "collisions":
+        return collision_cases(config.n_large, config.large_width, config.large_codes, config.seed)
+    calls = (
+        ("ours, fp32", _ours(config, bf16=False)),
+        ("ours, bf16", _ours(config, bf16=True)),
+        (LOOP, _loop(config, bf16=False)),
+        ("DataLoader loop, bf16", _loop(config, bf16=True)),
+    )
+    return [
+        Case(name=name, call=call, amount=config.n_items, baseline=LOOP, precision=name[-4:]) for name, call in calls
+    ]
 
 
 def _model(config: Config) -> RQVAE:

@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
+from tigerlite.stages.identifiers import HEALTH
 from tigerlite.stages.trainer import LAST
-from tigerlite.studies.records import FILE, append_record, best_validation, read_records, updates
+from tigerlite.studies.records import FILE, append_record, best_validation, identifiers, read_records, updates
 from tigerlite.studies.runner import training_seconds
 from tigerlite.tracking import append_metrics
 
@@ -42,3 +43,9 @@ def test_a_closed_form_has_no_updates_and_no_validation(tmp_path):
 def test_training_seconds_count_the_teacher_and_leave_out_what_trains_no_recommender():
     seconds = {"prepare": 1.0, "encode": 20.0, "teacher": 300.0, "tokenize": 4000.0, "finetune": 50000.0}
     assert training_seconds({"seconds": seconds}) == 50300.0
+
+
+def test_identifiers_are_described_by_collisions_and_the_level_that_is_used_least(tmp_path):
+    levels = [{"size": 4, "perplexity": 3.0}, {"size": 8, "perplexity": 2.0}]
+    (tmp_path / HEALTH).write_text(json.dumps({"collision_rate": 0.25, "levels": levels}))
+    assert identifiers(tmp_path) == {"collision_rate": 0.25, "lowest_perplexity": 2 / 8}

@@ -161,3 +161,23 @@ def test_rows_of_two_methods_are_compared_user_by_user(records):
             record["method"] = "sasrec"
     better = summarise_study(records, "base").rows[0]
     assert better.against.users.difference > 0
+
+
+def test_identifiers_are_described_where_records_have_them(records, tmp_path):
+    assert "colliding" not in results_grid(summarise_study(records, "base")).columns
+    for record in records:
+        if record["row"] == "better":
+            record["identifiers"] = {"collision_rate": 0.1 * record["seed"], "lowest_perplexity": 0.75}
+        else:
+            record["identifiers"] = None
+    summary = summarise_study(records, "base")
+    grid = results_grid(summary)
+    place = grid.columns.index("colliding")
+    assert grid.columns[place + 1] == "lowest perplexity"
+    assert [row[place : place + 2] for row in grid.rows[:2]] == [("10.0%", "75.0%"), ("–", "–")]
+    assert any("before resolution" in line for line in notes(summary, "tokenizer"))
+    save_study(tmp_path, "t", summary, "tokenizer")
+    with (tmp_path / "table.csv").open() as stream:
+        first = next(csv.DictReader(stream))
+    assert float(first["collision_rate"]) == pytest.approx(0.1)
+    assert float(first["lowest_perplexity_std"]) == 0

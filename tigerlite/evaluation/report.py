@@ -43,10 +43,10 @@ def statistics_table(statistics: Mapping[str, Any]) -> "Table":
 
 def codebook_table(health: Mapping[str, Any]) -> "Table":
     """Codes in use, perplexity and dead codes per level; the collision rate before resolution in the title."""
+    fate = "left as they are" if health["collisions"] == "none" else f"resolved by {health['collisions']}"
     title = (
         f"Identifiers: {health['n_distinct']:,} distinct of {health['n_items']:,} "
-        f"(collision rate {health['collision_rate']:.2%}), {health['n_duplicates']:,} duplicates resolved "
-        f"by {health['collisions']}"
+        f"(collision rate {health['collision_rate']:.2%}), {health['n_duplicates']:,} duplicates {fate}"
     )
     table = _table(title, "level", "codes", "used", "perplexity", "dead")
     for number, level in enumerate(health["levels"], start=1):

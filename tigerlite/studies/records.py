@@ -17,6 +17,7 @@ import torch
 
 from tigerlite.config import to_dict
 from tigerlite.stages.evaluate import RANKS
+from tigerlite.stages.identifiers import HEALTH
 from tigerlite.stages.pipeline import Run
 from tigerlite.stages.trainer import LAST, TrainerConfig
 from tigerlite.studies.plan import Job
@@ -45,6 +46,7 @@ def describe(job: Job, run: Run) -> dict[str, Any]:
         "validation": {stage: best_validation(folder) for stage, folder in trained.items()},
         "seconds": {stage: _provenance(folder)["seconds"] for stage, folder in run.folders.items()},
         "updates": {stage: updates(folder) for stage, folder in trained.items()},
+        "identifiers": identifiers(run.folders["tokenize"]) if "tokenize" in run.folders else None,
         "n_parameters": run.model.n_parameters,
         "hardware": hardware(job.config.trainer),
         "fingerprints": {stage: folder.name.removeprefix(f"{stage}-") for stage, folder in run.folders.items()},
@@ -101,6 +103,13 @@ def best_validation(folder: Path) -> float | None:
     with (folder / CURVES).open() as stream:
         values = [float(row["value"]) for row in csv.DictReader(stream) if row["name"].endswith("/valid/ndcg@10")]
     return max(values, default=None)
+
+
+def identifiers(folder: Path) -> dict[str, float]:
+    """Collision rate before resolution, and the lowest share of its codes that a level spreads the items over (perplexity)."""
+    health = json.loads((folder / HEALTH).read_text())
+    shares = [level["perplexity"] / level["size"] for level in health["levels"]]
+    return {"collision_rate": health["collision_rate"], "lowest_perplexity": min(shares)}
 
 
 def hardware(trainer: TrainerConfig) -> str:

@@ -23,13 +23,15 @@ class Grid:
 
 
 def results_grid(summary: Summary) -> Grid:
-    """Metrics and costs of every row."""
+    """Metrics and costs of every row, and how its identifiers look where a row has some."""
     split = summary.settings["split"]
+    described = any(row.collision_rate is not None for row in summary.rows)
     rows = tuple(
         (
             row.name,
             *(str(row.metrics.get(metric, NONE)) for metric in METRICS),
             NONE if row.validation is None else str(row.validation),
+            *((_share(row.collision_rate), _share(row.lowest_perplexity)) if described else ()),
             NONE if row.seconds is None else f"{row.seconds.mean:,.0f}",
             NONE if row.memory_gib is None else f"{row.memory_gib:.2f}",
             NONE if row.n_parameters is None else f"{row.n_parameters:,}",
@@ -38,7 +40,8 @@ def results_grid(summary: Summary) -> Grid:
         for row in summary.rows
     )
     shown = tuple(metric.replace("recall", "Recall").replace("ndcg", "NDCG") for metric in METRICS)
-    costs = ("best valid NDCG@10", "training s", "GiB", "parameters", "updates")
+    identifiers = ("colliding", "lowest perplexity") if described else ()
+    costs = ("best valid NDCG@10", *identifiers, "training s", "GiB", "parameters", "updates")
     return Grid(f"Results on the {split} split", ("row", *shown, *costs), rows)
 
 
@@ -78,6 +81,14 @@ def notes(summary: Summary, seeds_set: str) -> list[str]:
         "rows. 'detectable' is the true difference that such a test finds 8 times in 10. They say nothing about the luck of "
         "training; 'p over seeds' does (Mann-Whitney, uncorrected, with the smallest value that as many seeds can reach).",
         f"Training seconds include validation; measured on {'; '.join(summary.hardware)}.",
+        *(
+            [
+                "'colliding': items whose codes an earlier item has, before resolution. 'lowest perplexity': of the level that "
+                "spreads the items least, as a share of its codes. Both are means over seeds."
+            ]
+            if any(row.collision_rate is not None for row in summary.rows)
+            else []
+        ),
         *([f"Not measured here, but printed in papers: {', '.join(papers)}."] if papers else []),
     ]
 
@@ -117,6 +128,7 @@ def _write_csv(file: Path, rows: Sequence[Row]) -> None:
         for metric in METRICS:
             line |= _columns(metric, row.metrics.get(metric))
         line |= _columns("validation_ndcg@10", row.validation) | _columns("training_seconds", row.seconds)
+        line |= _columns("collision_rate", row.collision_rate) | _columns("lowest_perplexity", row.lowest_perplexity)
         line |= {"peak_memory_gib": row.memory_gib, "parameters": row.n_parameters, "updates": row.updates}
         against, users = row.against, row.against.users if row.against else None
         line |= {
@@ -156,6 +168,10 @@ def _rich(grid: Grid):
     for row in grid.rows:
         table.add_row(*row)
     return table
+
+
+def _share(value: Spread | None) -> str:
+    return NONE if value is None else f"{value.mean:.1%}"
 
 
 def _p(value: float) -> str:

@@ -59,6 +59,10 @@ class Row:
     """The primary metric of every seed."""
     validation: Spread | None = None
     """NDCG@10 of the chosen checkpoint on the validation users."""
+    collision_rate: Spread | None = None
+    """Share of items whose codes an earlier item has, before resolution; None without identifiers or in old records."""
+    lowest_perplexity: Spread | None = None
+    """Perplexity of the worst level as a share of its codes; None as above."""
     seconds: Spread | None = None
     """Training time; None where every run was continued after a crash."""
     memory_gib: float | None = None
@@ -131,11 +135,19 @@ def _row(name: str, records: list[dict[str, Any]]) -> Row:
         metrics={metric: spread([record["metrics"][metric] for record in records]) for metric in METRICS},
         per_seed=tuple(record["metrics"][PRIMARY] for record in records),
         validation=None if None in validation else spread(validation),
+        collision_rate=_of_identifiers(records, "collision_rate"),
+        lowest_perplexity=_of_identifiers(records, "lowest_perplexity"),
         seconds=spread(whole) if whole else None,
         memory_gib=max((peak.get("gpu", peak["process"]) for peak in memory), default=None),
         n_parameters=records[0]["n_parameters"],
         updates=max(sum(record["updates"].values()) for record in records),
     )
+
+
+def _of_identifiers(records: list[dict[str, Any]], name: str) -> Spread | None:
+    # Records made before identifiers were described lack the key.
+    found = [record.get("identifiers") for record in records]
+    return None if None in found else spread([one[name] for one in found])
 
 
 def _compared(rows: list[Row], by_row: dict[str, list[dict[str, Any]]], baseline: str) -> list[Row]:

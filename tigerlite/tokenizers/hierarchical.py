@@ -81,8 +81,7 @@ class HierarchicalTokenizer:
         for centroids, starts in zip(self.levels, self.starts, strict=True):
             code = np.empty(len(latents), dtype=np.int64)
             for parent, rows in _by_value(node):
-                children = torch.from_numpy(centroids[starts[parent] : starts[parent + 1]])
-                code[rows] = nearest(latents[rows], children).numpy()
+                code[rows] = _nearest_child(latents[rows], centroids[starts[parent] : starts[parent + 1]])
             codes.append(code)
             node = starts[node] + code
         return torch.from_numpy(np.stack(codes, axis=1))
@@ -192,8 +191,15 @@ def _children_of(points: Tensor, size: int, config: HierarchicalConfig, level: i
     if len(distinct) <= size:
         return distinct, child.ravel()
     centroids = kmeans(distinct, size, seed=config.seed + level, n_iterations=config.iterations)
-    used, child = np.unique(nearest(points, torch.from_numpy(centroids)).numpy(), return_inverse=True)
+    used, child = np.unique(_nearest_child(points, centroids), return_inverse=True)
     return centroids[used], child
+
+
+def _nearest_child(points: Tensor, centroids: np.ndarray) -> np.ndarray:
+    """Row (B,) of the nearest centroid, measured from their middle: siblings deep in the tree differ by little."""
+    children = torch.from_numpy(centroids)
+    middle = children.mean(dim=0)
+    return nearest(points - middle, children - middle).numpy()
 
 
 def _by_value(node: np.ndarray) -> list[tuple[int, np.ndarray]]:

@@ -41,7 +41,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     except FileNotFoundError:
         raise InputError(f"{folder} holds no tokenizer ({file.name}); imported identifiers have none") from None
     # An RQ-VAE does not name itself: it was the only kind when its format was made.
-    kind = meta["kind"] if "kind" in meta else "rqvae"
+    kind = meta.get("kind", "rqvae")
     if kind not in KINDS:
         raise InputError(f"{file} names a tokenizer of kind '{kind}'; this version knows {', '.join(KINDS)}")
     module, name = KINDS[kind].rsplit(".", 1)
