@@ -244,7 +244,7 @@ def test_mixed_precision_trains_float32_codebooks(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "rqvea"}, r"method='rqvea' is unknown; allowed: rqvae, imported; did you mean 'rqvae'\?"),
+        ({"method": "rqvea"}, r"method='rqvea' is unknown; allowed: rqvae, letter, imported; did you mean 'rqvae'\?"),
         ({"collisions": "none"}, "collisions='none' is unknown; allowed: rank_digit, nearest_free, random_free"),
         ({"max_digits": 0}, "max_digits=0 is out of range; allowed: an integer >= 1"),
         ({"seed": -1}, "seed=-1 is out of range"),

@@ -21,6 +21,7 @@ from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
 from tigerlite.tokenizers import TOKENIZERS
 from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.collaborative import Collaborative
 from tigerlite.tokenizers.collisions import (
     COLLISIONS,
     Resolved,
@@ -30,12 +31,14 @@ from tigerlite.tokenizers.collisions import (
     rank_digit,
 )
 from tigerlite.tokenizers.imported import ImportedConfig, import_codes
+from tigerlite.tokenizers.letter import LetterConfig, regularise
 from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 VERSION = 1
 TRAINS = True
 HEALTH = "codebook_health.json"
+TRAINED = ("rqvae", "letter")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 log = logging.getLogger(__name__)
@@ -46,9 +49,12 @@ class TokenizeConfig:
     """How items get their semantic ids."""
 
     method: str = "rqvae"
-    """rqvae (trained on the embeddings) or imported (published identifiers)."""
+    """rqvae (trained on the embeddings), letter (the same, aligned with collaborative embeddings) or imported (published
+    identifiers)."""
     rqvae: RQVAEConfig = field(default_factory=RQVAEConfig)
-    """Used by method=rqvae."""
+    """Used by method=rqvae and method=letter."""
+    letter: LetterConfig = field(default_factory=LetterConfig)
+    """Used by method=letter."""
     imported: ImportedConfig = field(default_factory=ImportedConfig)
     """Used by method=imported."""
     collisions: str = "rank_digit"
@@ -65,16 +71,24 @@ class TokenizeConfig:
         check_choice("collisions", self.collisions, COLLISIONS)
         check(self.max_digits >= 1, "max_digits", self.max_digits, "an integer >= 1")
         check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        if self.method == "letter":
+            self.letter.check_rqvae(self.rqvae)
 
     @property
     def unused(self) -> tuple[str, ...]:
         """Sections of the methods that were not chosen."""
-        return tuple(name for name in TOKENIZERS if name != self.method)
+        used = (self.method, "rqvae") if self.method in TRAINED else (self.method,)
+        return tuple(name for name in TOKENIZERS if name not in used)
 
     @property
     def needs_embeddings(self) -> bool:
         """Whether the stage reads item embeddings."""
-        return self.method == "rqvae" or self.collisions == "nearest_free"
+        return self.method in TRAINED or self.collisions == "nearest_free"
+
+    @property
+    def needs_collaborative(self) -> bool:
+        """Whether the stage reads collaborative item embeddings."""
+        return self.method == "letter" and self.letter.alpha > 0
 
     def with_seed(self, seed: int) -> "TokenizeConfig":
         """The same config with another seed everywhere."""
@@ -110,6 +124,7 @@ def run(
     embeddings: ItemEmbeddings | None,
     dataset: RecDataset,
     given: Source | None = None,
+    collaborative: Collaborative | None = None,
     *,
     out: Path,
     context: Context | None = None,
@@ -121,6 +136,7 @@ def run(
         embeddings: of all items; None is enough where `config.needs_embeddings` is false.
         dataset: which items occur in training, imported identifiers, item ids.
         given: what `source` returned; it names the folder of the result, `config` says where the file is.
+        collaborative: of all items; None is enough where `config.needs_collaborative` is false.
         out: gets the bank, `codebook_health.json` and the tokenizer; `last.ckpt` of an interrupted run is continued.
         context: Trainer settings and tracker.
 
@@ -132,8 +148,8 @@ def run(
     """
     out = Path(out)
     matrix = _checked_matrix(config, embeddings, dataset)
-    if config.method == "rqvae":
-        coded = _train_rqvae(config, matrix, dataset, out, context)
+    if config.method in TRAINED:
+        coded = _train_rqvae(config, matrix, dataset, out, context, collaborative)
     else:
         # One writer: nothing here waits for the other processes.
         coded = _import(config, matrix, dataset) if is_rank_zero() else None
@@ -171,7 +187,7 @@ def _checked_matrix(
             "tokenize.collisions=random_free"
         )
     if embeddings is None:
-        raise InputError("tokenize.method=rqvae needs item embeddings; run the encode stage first")
+        raise InputError(f"tokenize.method={config.method} needs item embeddings; run the encode stage first")
     if embeddings.n_items != dataset.n_items:
         raise InputError(
             f"embeddings of {embeddings.n_items} items were given but the data set has {dataset.n_items}; encode it"
@@ -180,7 +196,12 @@ def _checked_matrix(
 
 
 def _train_rqvae(
-    config: TokenizeConfig, matrix: np.ndarray, dataset: RecDataset, out: Path, context: Context | None
+    config: TokenizeConfig,
+    matrix: np.ndarray,
+    dataset: RecDataset,
+    out: Path,
+    context: Context | None,
+    collaborative: Collaborative | None,
 ) -> _Coded | None:
     context = context or Context()
     settings = config.rqvae
@@ -194,6 +215,8 @@ def _train_rqvae(
     torch.manual_seed(settings.seed)
     model = RQVAE(settings, matrix.shape[1])
     model.attach(torch.from_numpy(matrix), _training_rows(dataset) if config.train_items_only else None)
+    if config.method == "letter":
+        regularise(model, config.letter, collaborative)
     callbacks: list[Any] = [CodebookHealth()]
     if settings.patience:
         callbacks.append(ResumableEarlyStopping(model.monitor, patience=settings.patience, mode="min"))
@@ -258,5 +281,5 @@ def _report(config: TokenizeConfig, coded: _Coded, resolved: Resolved, out: Path
         *(health[name] for name in ("n_items", "n_distinct", "n_duplicates", "collisions")),
     )
     for number, level in enumerate(levels, start=1):
-        if config.method == "rqvae" and level.perplexity < LOW_SHARE * level.size:
+        if config.method in TRAINED and level.perplexity < LOW_SHARE * level.size:
             log.warning(low_perplexity(number, level))

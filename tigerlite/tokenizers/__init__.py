@@ -5,5 +5,6 @@ The values are module names, so that a server that needs a vocabulary imports ne
 
 TOKENIZERS = {
     "rqvae": "tigerlite.tokenizers.rqvae",
+    "letter": "tigerlite.tokenizers.letter",
     "imported": "tigerlite.tokenizers.imported",
 }
