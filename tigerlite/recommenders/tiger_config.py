@@ -71,6 +71,11 @@ class TIGERConfig:
         check(not self.eos or self.head == "vocabulary", "eos", self.eos, "false with head=level; set head=vocabulary")
 
     @property
+    def unused(self) -> tuple[str, ...]:
+        """A temperature of 1 names no other result."""
+        return () if self.temperature != 1 else ("temperature",)
+
+    @property
     def is_causal(self) -> bool:
         """Whether training takes all prefixes of a sequence in one pass."""
         return self.encoder_attention == "causal"

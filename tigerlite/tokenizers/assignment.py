@@ -33,8 +33,8 @@ def rotated(latents: Tensor, chosen: Tensor) -> Tensor:
 
     >>> latents = torch.tensor([[1.0, 0.0]], requires_grad=True)
     >>> rotated(latents, torch.tensor([[0.0, 2.0]])).backward(torch.tensor([[0.0, 1.0]]))
-    >>> latents.grad  # along `chosen` becomes along the latent, twice as long
-    tensor([[2., 0.]])
+    >>> [round(value, 4) for value in latents.grad[0].tolist()]  # along `chosen` becomes along the latent, twice as long
+    [2.0, 0.0]
     """
     with torch.no_grad():
         lengths, target_lengths = latents.norm(dim=1, keepdim=True), chosen.norm(dim=1, keepdim=True)

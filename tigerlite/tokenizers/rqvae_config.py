@@ -31,7 +31,7 @@ class RQVAEConfig:
     lags behind the encoder."""
     assignment: str = "straight_through"
     """How the gradient passes the chosen codes: straight_through (TIGER, MTGRec), rotation (arXiv 2410.06424), or gumbel
-    (codes are drawn while training, arXiv 1611.01144); see `tokenizers/assignment.py`."""
+    (codes are drawn while training, arXiv 1611.01144; needs codebook=gradient); see `tokenizers/assignment.py`."""
     temperature: float = 0.1
     """Divides the squared distances of assignment=gumbel and of the uniformity term (.01 to .001 in UniGRec, arXiv
     2601.17438, for smaller latents)."""
@@ -89,6 +89,9 @@ class RQVAEConfig:
         check_choice("assignment", self.assignment, ASSIGNMENTS)
         self._check_sinkhorn()
         check_choice("codebook", self.codebook, CODEBOOKS)
+        # Averages of latents whose codes were drawn at random move together until all vectors are one.
+        learned = self.assignment != "gumbel" or self.codebook == "gradient"
+        check(learned, "codebook", self.codebook, "gradient with assignment=gumbel")
         check_choice("optimizer", self.optimizer, ("adamw", "adagrad"))
         if self.patience and not self.holdout:
             raise ConfigError(f"patience={self.patience} needs held-out items; set holdout above 0, or patience=0")
