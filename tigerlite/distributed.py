@@ -83,6 +83,20 @@ def all_gather_cat(tensor: Tensor) -> Tensor:
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)]).to(tensor.device)
 
 
+def own_places(n_rows: int, device: torch.device) -> Tensor:
+    """Places (n_rows,) of this process's rows in what `all_gather_cat` makes of them; every process calls it.
+
+    >>> own_places(2, torch.device("cpu"))
+    tensor([0, 1])
+    """
+    places = torch.arange(n_rows, device=device)
+    if not is_initialised():
+        return places
+    counts = torch.zeros(world_size(), dtype=torch.int64, device=device)
+    counts[rank()] = n_rows
+    return places + all_reduce_sum(counts)[: rank()].sum()
+
+
 def _movable(tensor: Tensor) -> Tensor:
     """The tensor where the backend can send it from: nccl moves device memory only."""
     if distributed.get_backend() == "nccl" and tensor.device.type == "cpu":

@@ -246,7 +246,7 @@ def test_mixed_precision_trains_float32_codebooks(tmp_path):
     [
         (
             {"method": "rqvea"},
-            r"method='rqvea' is unknown; allowed: rqvae, imported, rqkmeans, .*; did you mean 'rqvae'\?",
+            r"method='rqvea' is unknown; allowed: rqvae, letter, imported, .*; did you mean 'rqvae'\?",
         ),
         (
             {"collisions": "digit"},

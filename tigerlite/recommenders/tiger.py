@@ -121,6 +121,8 @@ class TIGER(TrainedRecommender):
     def _losses(self, hidden: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy (B, L) of labels (B, L) under hidden states (B, L, D)."""
         smoothing = self.config.label_smoothing
+        if self.config.temperature != 1:
+            hidden = hidden.float() / self.config.temperature  # the head is linear: the same as dividing the logits
         if self.config.head == "level":
             levels = zip(hidden.unbind(1), self.vocab.offsets, self.vocab.codebook_sizes, strict=True)
             logits = [self.t5.code_logits(states, start, size) for states, start, size in levels]

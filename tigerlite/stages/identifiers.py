@@ -10,7 +10,7 @@ import numpy as np
 
 from tigerlite.callbacks.codebook_health import LOW_SHARE, low_perplexity
 from tigerlite.evaluation.codes import LevelHealth, codes_health, collision_rate
-from tigerlite.tokenizers import CLOSED_FORM
+from tigerlite.tokenizers import CLOSED_FORM, TRAINED
 from tigerlite.tokenizers.collisions import (
     Resolved,
     first_free,
@@ -80,7 +80,7 @@ def report(config: "TokenizeConfig", coded: Coded, resolved: Resolved, out: Path
         "left as they are" if config.collisions == "none" else f"resolved by {config.collisions}",
     )
     low = [number for number, level in enumerate(levels, start=1) if level.perplexity < LOW_SHARE * level.size]
-    if config.method == "rqvae":
+    if config.method in TRAINED:
         for number in low:
             log.warning(low_perplexity(number, levels[number - 1]))
     elif config.method in CLOSED_FORM and low:

@@ -30,6 +30,7 @@ from tigerlite.stages.recommend import RecommendConfig
 from tigerlite.stages.tokenize import TokenizeConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.collaborative import Collaborative, read_collaborative
 from tigerlite.tracking import Tracker, TrackingConfig
 
 if TYPE_CHECKING:
@@ -67,22 +68,41 @@ class PipelineConfig:
             raise ConfigError(f"teacher.method={self.teacher.method!r} has no item embeddings; set it to nextitem")
         if self.teacher.enabled and self.fuse.file is not None:
             raise ConfigError("teacher.enabled=true and fuse.file name two teachers; drop one")
+        self._check_collaborative()
         if self.has_teacher and not self.tokenize.needs_embeddings:
             raise ConfigError(
                 f"tokenize.method={self.tokenize.method} reads no embeddings, so a teacher changes nothing; "
                 "set teacher.enabled=false or tokenize.method=rqvae"
             )
 
+    def _check_collaborative(self) -> None:
+        """Refuse LETTER without collaborative embeddings, or with those of two sources."""
+        if not self.tokenize.needs_collaborative:
+            return
+        file = self.tokenize.letter.file
+        if self.teacher.enabled and file is not None:
+            raise ConfigError("teacher.enabled=true and tokenize.letter.file name two teachers; drop one")
+        if not self.teacher.enabled and file is None:
+            raise ConfigError(
+                "tokenize.method=letter aligns codes with collaborative embeddings and there are none; set "
+                "teacher.enabled=true or tokenize.letter.file, or tokenize.letter.alpha=0"
+            )
+
     @property
     def has_teacher(self) -> bool:
-        """Whether a teacher's embeddings join those of the texts."""
+        """Whether there is a teacher."""
         return self.teacher.enabled or self.fuse.file is not None
+
+    @property
+    def fuses(self) -> bool:
+        """Whether a teacher's embeddings join those of the texts; where codes are aligned with them, they do not."""
+        return self.fuse.file is not None or (self.teacher.enabled and not self.tokenize.needs_collaborative)
 
     @property
     def unused(self) -> tuple[str, ...]:
         """Sections of stages that do not run."""
         off = [name for name in ("teacher", "pretrain", "finetune") if not getattr(self, name).enabled]
-        return (*off, *(() if self.has_teacher else ("fuse",)))
+        return (*off, *(() if self.fuses else ("fuse",)))
 
     @property
     def needs_identifiers(self) -> bool:
@@ -163,11 +183,21 @@ def _identify(config: PipelineConfig, runs: Runs, run: Run, last: int) -> None:
         run.embeddings = runs.stage("encode", encode, config.encode, run.dataset, encode.source(config.encode))
     if last >= STAGES.index("teacher") and config.teacher.enabled:
         runs.stage("teacher", recommend, config.teacher, run.dataset)
-    if last >= STAGES.index("fuse") and config.has_teacher:
+    if last >= STAGES.index("fuse") and config.fuses:
         file = config.fuse.file or runs.folders["teacher"] / TEACHER
         teacher = load_teacher(file, run.dataset.item_ids)
         run.embeddings = runs.stage("fuse", fuse, config.fuse, run.embeddings, run.dataset, teacher)
     if last >= STAGES.index("tokenize"):
-        run.bank = runs.stage(
-            "tokenize", tokenize, config.tokenize, run.embeddings, run.dataset, tokenize.source(config.tokenize)
-        )
+        inputs = [run.embeddings, run.dataset, tokenize.source(config.tokenize)]
+        if config.tokenize.needs_collaborative:
+            inputs.append(_collaborative(config, runs, run.dataset))
+        run.bank = runs.stage("tokenize", tokenize, config.tokenize, *inputs)
+
+
+def _collaborative(config: PipelineConfig, runs: Runs, dataset: RecDataset) -> Collaborative:
+    """What LETTER aligns codes with: the teacher's item embeddings, or those in a file."""
+    letter = config.tokenize.letter
+    file = runs.folders["teacher"] / TEACHER if letter.file is None else letter.file
+    if file.suffix == ".safetensors":
+        return Collaborative(load_teacher(file, dataset.item_ids).embeddings.numpy())
+    return read_collaborative(file, dataset.item_ids, order=letter.order, ids=letter.ids)

@@ -19,11 +19,13 @@ from tigerlite.stages.identifiers import HEALTH as HEALTH
 from tigerlite.stages.identifiers import Coded, report, resolve
 from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
-from tigerlite.tokenizers import CLOSED_FORM, TOKENIZERS
+from tigerlite.tokenizers import CLOSED_FORM, TOKENIZERS, TRAINED
 from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.collaborative import Collaborative
 from tigerlite.tokenizers.collisions import COLLISIONS, codebooks_from_codes
 from tigerlite.tokenizers.hierarchical import HierarchicalConfig
 from tigerlite.tokenizers.imported import ImportedConfig, import_codes
+from tigerlite.tokenizers.letter import LetterConfig, regularise
 from tigerlite.tokenizers.opq import OPQConfig
 from tigerlite.tokenizers.pq import PQConfig
 from tigerlite.tokenizers.random import RandomConfig
@@ -47,10 +49,12 @@ class TokenizeConfig:
     """How items get their semantic ids."""
 
     method: str = "rqvae"
-    """rqvae (trained on the embeddings), rqkmeans, pq, opq, hierarchical (fitted in closed form), random (the control) or
-    imported (published identifiers)."""
+    """rqvae (trained on the embeddings), letter (the same, aligned with collaborative embeddings), rqkmeans, pq, opq,
+    hierarchical (fitted in closed form), random (the control) or imported (published identifiers)."""
     rqvae: RQVAEConfig = field(default_factory=RQVAEConfig)
-    """Used by method=rqvae."""
+    """Used by method=rqvae and method=letter."""
+    letter: LetterConfig = field(default_factory=LetterConfig)
+    """Used by method=letter."""
     imported: ImportedConfig = field(default_factory=ImportedConfig)
     """Used by method=imported."""
     rqkmeans: RQKMeansConfig = field(default_factory=RQKMeansConfig)
@@ -80,11 +84,14 @@ class TokenizeConfig:
         check_choice("collisions", self.collisions, COLLISIONS)
         check(self.max_digits >= 1, "max_digits", self.max_digits, "an integer >= 1")
         check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        if self.method == "letter":
+            self.letter.check_rqvae(self.rqvae)
 
     @property
     def unused(self) -> tuple[str, ...]:
         """Sections of the methods that were not chosen."""
-        others = tuple(name for name in TOKENIZERS if name != self.method)
+        used = (self.method, "rqvae") if self.method in TRAINED else (self.method,)
+        others = tuple(name for name in TOKENIZERS if name not in used)
         return others if self.collisions == "sinkhorn_rounds" else (*others, "sinkhorn_rounds")
 
     @property
@@ -92,6 +99,11 @@ class TokenizeConfig:
         """Whether the stage reads item embeddings."""
         by_distance = self.method == "imported" and self.collisions in BY_DISTANCE
         return self.method not in WITHOUT_EMBEDDINGS or by_distance
+
+    @property
+    def needs_collaborative(self) -> bool:
+        """Whether the stage reads collaborative item embeddings."""
+        return self.method == "letter" and self.letter.alpha > 0
 
     def with_seed(self, seed: int) -> "TokenizeConfig":
         """The same config with another seed everywhere."""
@@ -118,6 +130,7 @@ def run(
     embeddings: ItemEmbeddings | None,
     dataset: RecDataset,
     given: Source | None = None,
+    collaborative: Collaborative | None = None,
     *,
     out: Path,
     context: Context | None = None,
@@ -129,6 +142,7 @@ def run(
         embeddings: of all items; None is enough where `config.needs_embeddings` is false.
         dataset: which items occur in training, imported identifiers, item ids.
         given: what `source` returned; it names the folder of the result, `config` says where the file is.
+        collaborative: of all items; None is enough where `config.needs_collaborative` is false.
         out: gets the bank, `codebook_health.json` and the tokenizer; `last.ckpt` of an interrupted run is continued.
         context: Trainer settings and tracker.
 
@@ -140,8 +154,8 @@ def run(
     """
     out = Path(out)
     matrix = _checked_matrix(config, embeddings, dataset)
-    if config.method == "rqvae":
-        coded = _train_rqvae(config, matrix, dataset, out, context)
+    if config.method in TRAINED:
+        coded = _train_rqvae(config, matrix, dataset, out, context, collaborative)
     elif not is_rank_zero():
         coded = None  # one writer: nothing here waits for the other processes
     elif config.method in CLOSED_FORM:
@@ -183,7 +197,12 @@ def _checked_matrix(
 
 
 def _train_rqvae(
-    config: TokenizeConfig, matrix: np.ndarray, dataset: RecDataset, out: Path, context: Context | None
+    config: TokenizeConfig,
+    matrix: np.ndarray,
+    dataset: RecDataset,
+    out: Path,
+    context: Context | None,
+    collaborative: Collaborative | None,
 ) -> Coded | None:
     context = context or Context()
     settings = config.rqvae
@@ -197,6 +216,8 @@ def _train_rqvae(
     torch.manual_seed(settings.seed)
     model = RQVAE(settings, matrix.shape[1])
     model.attach(torch.from_numpy(matrix), _training_rows(dataset) if config.train_items_only else None)
+    if config.method == "letter":
+        regularise(model, config.letter, collaborative)
     callbacks: list[Any] = [CodebookHealth()]
     if settings.patience:
         callbacks.append(ResumableEarlyStopping(model.monitor, patience=settings.patience, mode="min"))

@@ -9,6 +9,7 @@ The values are names, so that a server that needs a vocabulary imports neither L
 
 TOKENIZERS = {
     "rqvae": "tigerlite.tokenizers.rqvae",
+    "letter": "tigerlite.tokenizers.letter",
     "imported": "tigerlite.tokenizers.imported",
     "rqkmeans": "tigerlite.tokenizers.rqkmeans",
     "pq": "tigerlite.tokenizers.pq",
@@ -16,6 +17,9 @@ TOKENIZERS = {
     "hierarchical": "tigerlite.tokenizers.hierarchical",
     "random": "tigerlite.tokenizers.random",
 }
+
+# An RQ-VAE, trained with gradients.
+TRAINED = ("rqvae", "letter")
 
 # Fitted without a Trainer.
 CLOSED_FORM = ("rqkmeans", "pq", "opq", "hierarchical", "random")

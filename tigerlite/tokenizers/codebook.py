@@ -81,6 +81,14 @@ class Codebook(nn.Module):
             ]
         return torch.cat(parts)
 
+    def distances(self, latents: Tensor) -> Tensor:
+        """Squared distances (B, K) of latents (B, D) to every vector in float32, with their gradient."""
+        with torch.autocast(latents.device.type, enabled=False):
+            # A copy: `update` moves the vectors before the gradient is taken.
+            vectors, latents = self.vectors.float().clone(), latents.float()
+            norms = latents.square().sum(dim=1, keepdim=True) + vectors.square().sum(dim=1)
+            return (norms - 2 * latents @ vectors.T).clamp(min=0)
+
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors (..., D) of codes (...)."""
         return functional.embedding(codes, self.vectors)

@@ -6,6 +6,10 @@ Level l with residual r_l (r_1 = latent), MTGRec (arXiv 2504.04400) and TIGER (a
 
 The residual loses the straight-through value, so r_2, r_3, ... carry no gradient to the encoder: it gets the
 reconstruction's gradient once and the commitment's from level 1 alone. Subtracting sg(q_l) would be another method.
+
+In training, codes can be balanced over the batch (`sinkhorn.py`) and gradients pass otherwise (`assignment.py`): rotation
+turns the latent onto the sum of all levels' vectors, once, in place of the identity; gumbel passes each level's residual on
+with the gradient of its mixture.
 """
 
 from dataclasses import dataclass
@@ -13,9 +17,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tigerlite.distributed import broadcast, is_rank_zero
+from tigerlite.distributed import all_gather_cat, broadcast, is_rank_zero, own_places
+from tigerlite.tokenizers.assignment import gumbel_mixture, rotated, straight_through
 from tigerlite.tokenizers.codebook import Codebook
 from tigerlite.tokenizers.kmeans import kmeans
+from tigerlite.tokenizers.sinkhorn import balanced_codes
 
 
 @dataclass(frozen=True)
@@ -49,23 +55,43 @@ class ResidualQuantizer(nn.Module):
         """Optimizer steps without use after which a code is revived; 0 = never."""
         self.generator = torch.Generator()
         """Draws the latents that revived codes move to."""
+        self.assignment = "straight_through"
+        """How gradients pass the codes in training: straight_through, rotation or gumbel."""
+        self.temperature = 1.0
+        """Of gumbel."""
+        self.sinkhorn_epsilons = (0.0,) * len(codebook_sizes)
+        """Per level, smoothing of balanced codes in training; 0 = the nearest code."""
+        self.sinkhorn_iterations = 50
+        """Iterations that balance a batch."""
 
     def forward(self, latents: Tensor) -> Quantized:
         """Quantise latents (B, D)."""
         residual, codes, residuals, vectors = latents, [], [], []
-        for codebook in self.codebooks:
+        for codebook, epsilon in zip(self.codebooks, self.sinkhorn_epsilons, strict=True):
             if self.training and self.revive_after:
                 codebook.revive(residual.detach(), after=self.revive_after, generator=self.generator)
-            code = codebook.nearest(residual)
+            mixture = None
+            if self.training and self.assignment == "gumbel":
+                mixture = gumbel_mixture(codebook.distances(residual), self.temperature)
+                code = mixture.argmax(dim=1)
+            elif self.training and epsilon:
+                code = self._balanced(codebook, residual.detach(), epsilon)
+            else:
+                code = codebook.nearest(residual)
             chosen = codebook.lookup(code)
+            # A copy, since `update` moves the vectors before the gradient is taken.
+            passed = residual if mixture is None else mixture @ codebook.vectors.clone()
             if self.training:
                 codebook.update(residual.detach(), code)
             codes.append(code)
             residuals.append(residual)
             vectors.append(chosen)
-            residual = residual - _straight_through(residual, chosen)
+            residual = residual - straight_through(passed, chosen)
         # The levels' straight-through values telescope: their sum is the latent minus what is left at the end.
-        return Quantized(torch.stack(codes, dim=1), latents - residual, torch.stack(residuals), torch.stack(vectors))
+        quantized = latents - residual
+        if self.assignment == "rotation":
+            quantized = rotated(latents, quantized.detach())
+        return Quantized(torch.stack(codes, dim=1), quantized, torch.stack(residuals), torch.stack(vectors))
 
     @torch.no_grad()
     def encode(self, latents: Tensor) -> Tensor:
@@ -102,9 +128,11 @@ class ResidualQuantizer(nn.Module):
         residual, codes = latents, []
         for codebook in list(self.codebooks)[:n_levels]:
             codes.append(codebook.nearest(residual))
-            residual = residual - _straight_through(residual, codebook.lookup(codes[-1]))
+            residual = residual - straight_through(residual, codebook.lookup(codes[-1]))
         return torch.stack(codes, dim=1) if codes else latents.new_zeros(len(latents), 0), residual
 
-
-def _straight_through(residual: Tensor, chosen: Tensor) -> Tensor:
-    return residual + (chosen - residual).detach()
+    def _balanced(self, codebook: Codebook, residual: Tensor, epsilon: float) -> Tensor:
+        """Codes (B,) of this process's residuals (B, D), balanced over the batch of all processes."""
+        distances = codebook.distances(all_gather_cat(residual))
+        codes = balanced_codes(distances, epsilon=epsilon, n_iterations=self.sinkhorn_iterations)
+        return codes[own_places(len(residual), residual.device)]

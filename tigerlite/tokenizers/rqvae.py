@@ -3,11 +3,11 @@
 TIGER (arXiv 2305.05065, Section 3.1) and MTGRec (arXiv 2504.04400). Loss: reconstruction + beta * commitment (+ the
 codebook term where codebooks are learned by gradient), all of them means, see `losses/quantization.py`.
 `configs/models/rqvae_paper.yaml` is MTGRec's tokenizer to the letter; the defaults depart from it where fields say so.
+LETTER (arXiv 2405.07314) is this model with two more terms, see `letter.py`.
 """
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from lightning.pytorch import LightningModule
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tigerlite.config import ConfigError, InputError, check, check_choice, from_dict, to_dict
+from tigerlite.config import InputError, from_dict, to_dict
 from tigerlite.distributed import all_reduce_sum
 from tigerlite.losses.quantization import codebook_loss, commitment_loss, reconstruction_loss
-from tigerlite.tokenizers.codebook import CODEBOOKS
+from tigerlite.losses.uniformity import uniformity_loss
 from tigerlite.tokenizers.index_batches import IndexBatches, seeded_generator
 from tigerlite.tokenizers.residual import Quantized, ResidualQuantizer
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 from tigerlite.tokenizers.whitening import Standardisation, Whitening
 
 _WEIGHTS = "tokenizer.safetensors"
@@ -32,74 +33,6 @@ _META = "tokenizer.json"
 _REVIVAL, _HOLDOUT, _DROPOUT = 1, 2, 3  # the last one takes rank more
 # Items encoded at a time.
 _CHUNK = 16384
-
-
-@dataclass(frozen=True, kw_only=True)
-class RQVAEConfig:
-    """The RQ-VAE and its training."""
-
-    hidden_sizes: tuple[int, ...] = (512, 256)
-    """Widths between input and latent; the decoder mirrors them (2048-1024-512-256 in MTGRec, 512-256-128 in TIGER)."""
-    latent: int = 128
-    """Width of latent and codebooks (128 in MTGRec, 32 in TIGER)."""
-    codebook_sizes: tuple[int, ...] = (256, 256, 256)
-    """Codes per level (three levels of 256 in TIGER and MTGRec)."""
-    whiten: int = 0
-    """Principal directions kept by whitening; 0 = off (TIGER), 128 in MTGRec."""
-    standardise: bool = True
-    """Without whitening: centre the embeddings and scale them to average variance 1 (not in TIGER). After one epoch on the
-    3,496 films of MovieLens level 1 has a perplexity of 162 with it and of 16 without."""
-    beta: float = 0.25
-    """Weight of the commitment loss (TIGER and MTGRec)."""
-    codebook: str = "ema"
-    """ema (moving averages, MTGRec) or gradient (codebook loss, TIGER)."""
-    decay: float = 0.9
-    """Memory of the moving average per optimizer step; .99 in MTGRec, which on a catalogue of 4 batches lasts 25 epochs and
-    lags behind the encoder."""
-    kmeans_init: bool = True
-    """Start each codebook from k-means on the encoded items (TIGER, MTGRec); otherwise small random vectors."""
-    revive_after: int = 1
-    """Epochs without use after which a code moves to a random item's residual; 0 = never (TIGER, MTGRec)."""
-    dropout: float = 0.0
-    """Before every linear layer (0 in MTGRec)."""
-    epochs: int = 300
-    """Upper bound on training epochs (10,000 in MTGRec, 20,000 in TIGER)."""
-    batch_size: int = 1024
-    """Items per optimizer step over all processes (1,024 in TIGER, 2,048 in MTGRec)."""
-    optimizer: str = "adamw"
-    """adamw or adagrad (TIGER, MTGRec); AdamW reaches the same reconstruction in a fraction of the epochs."""
-    lr: float = 1e-3
-    """Learning rate, constant (MTGRec) after the warm-up."""
-    warmup_epochs: float = 5.0
-    """Epochs over which the learning rate rises linearly, so that codebooks can follow the encoder; 0 in MTGRec."""
-    weight_decay: float = 0.0
-    """Decoupled for adamw, L2 for adagrad (0 in MTGRec)."""
-    holdout: float = 0.05
-    """Share of the items (a seeded draw) kept out of training to measure reconstruction; 0 = none (TIGER, MTGRec)."""
-    patience: int = 20
-    """Epochs without better held-out reconstruction after which training stops; 0 = never (TIGER, MTGRec)."""
-    seed: int = 0
-    """Initialisation, k-means, held-out items, order, dropout and revival (2024 in MTGRec)."""
-
-    def __post_init__(self) -> None:
-        for field in ("hidden_sizes", "codebook_sizes"):
-            sizes = getattr(self, field)
-            check(all(size >= 1 for size in sizes), field, list(sizes), "integers >= 1")
-        check(len(self.codebook_sizes) >= 1, "codebook_sizes", list(self.codebook_sizes), "at least one level")
-        for field in ("latent", "epochs", "batch_size"):
-            check(getattr(self, field) >= 1, field, getattr(self, field), "an integer >= 1")
-        for field in ("whiten", "revive_after", "patience", "seed"):
-            check(getattr(self, field) >= 0, field, getattr(self, field), "an integer >= 0")
-        for field in ("beta", "weight_decay", "warmup_epochs"):
-            check(getattr(self, field) >= 0, field, getattr(self, field), "a number >= 0")
-        check(self.lr > 0, "lr", self.lr, "a number > 0")
-        check(0 <= self.decay < 1, "decay", self.decay, "a number in [0, 1)")
-        check(0 <= self.dropout < 1, "dropout", self.dropout, "a number in [0, 1)")
-        check(0 <= self.holdout < 1, "holdout", self.holdout, "a number in [0, 1)")
-        check_choice("codebook", self.codebook, CODEBOOKS)
-        check_choice("optimizer", self.optimizer, ("adamw", "adagrad"))
-        if self.patience and not self.holdout:
-            raise ConfigError(f"patience={self.patience} needs held-out items; set holdout above 0, or patience=0")
 
 
 class RQVAE(LightningModule):
@@ -123,6 +56,10 @@ class RQVAE(LightningModule):
         self.quantizer = ResidualQuantizer(
             config.codebook_sizes, config.latent, kind=config.codebook, decay=config.decay
         )
+        self.quantizer.assignment, self.quantizer.temperature = config.assignment, config.temperature
+        self.quantizer.sinkhorn_epsilons = config.sinkhorn_epsilons or (0.0,) * len(config.codebook_sizes)
+        self.quantizer.sinkhorn_iterations = config.sinkhorn_iterations
+        self.regulariser: nn.Module | None = None
         self.register_buffer("initialised", torch.tensor(False))
         # The items stay on the device and out of checkpoints; ddp, which broadcasts buffers every step, must skip them.
         self.register_buffer("items", torch.empty(0), persistent=False)
@@ -168,6 +105,15 @@ class RQVAE(LightningModule):
         self.heldout_rows, self.training_rows = rows[order[:n_heldout]], rows[order[n_heldout:].sort().values]
         self.items = self.normalise(embeddings)
         self.epoch_codes = torch.zeros(len(embeddings), len(self.config.codebook_sizes), dtype=torch.int64)
+
+    def regularise(self, terms: nn.Module) -> None:
+        """Add terms to the training loss: `terms(rows, quantized, quantizer)` gives them by name, each with its weight.
+
+        Args:
+            terms: also has `start_epoch(quantizer, epoch)`; its buffers are not saved.
+        """
+        self.regulariser = terms
+        self._ddp_params_and_buffers_to_ignore += [f"regulariser.{name}" for name, _ in terms.named_buffers()]
 
     def encode(self, embeddings: Tensor) -> Tensor:
         """Codes (N, L) of embeddings (N, D), normalisation included, dropout off."""
@@ -222,6 +168,8 @@ class RQVAE(LightningModule):
         torch.manual_seed(dropout.initial_seed())
         self.quantizer.generator = seeded_generator(self.config.seed, self.current_epoch, _REVIVAL)
         self.epoch_codes.zero_()
+        if self.regulariser is not None:
+            self.regulariser.start_epoch(self.quantizer, self.current_epoch)
 
     def training_step(self, rows: Tensor) -> Tensor:
         """Loss of a batch of items (B,)."""
@@ -232,9 +180,22 @@ class RQVAE(LightningModule):
         loss = reconstruction + self.config.beta * commitment_loss(quantized.residuals, quantized.vectors)
         if self.config.codebook == "gradient":
             loss = loss + codebook_loss(quantized.residuals, quantized.vectors)
+        terms = self._terms(rows, quantized)
+        for term in terms.values():
+            loss = loss + term
         parts = {"tokenize/train/loss": loss, "tokenize/train/reconstruction": reconstruction}
+        parts |= {f"tokenize/train/{name}": term for name, term in terms.items()}
         self.log_dict(parts, on_step=False, on_epoch=True, batch_size=len(rows), sync_dist=True)
         return loss
+
+    def _terms(self, rows: Tensor, quantized: Quantized) -> dict[str, Tensor]:
+        """What is added to the loss of a batch of items (B,), each times its weight."""
+        terms = {} if self.regulariser is None else self.regulariser(rows, quantized, self.quantizer)
+        if self.config.uniformity_weight:
+            levels = zip(self.quantizer.codebooks, quantized.residuals, strict=True)
+            distances = [codebook.distances(residual) for codebook, residual in levels]
+            terms["uniformity"] = self.config.uniformity_weight * uniformity_loss(distances, self.config.temperature)
+        return terms
 
     def validation_step(self, rows: Tensor) -> None:
         """Log the reconstruction loss of held-out items (B,)."""

@@ -1,0 +1,39 @@
+"""Codeword uniformity: how far the mean use of codes is from even use.
+
+UniGRec (arXiv 2601.17438): with p(k) = softmax_k(-|r - e_k|^2 / temperature) and its mean over the batch pbar, the term is
+sum_k pbar(k) log pbar(k), averaged over levels as in the released code (the paper sums). Here log K is added, a constant, so
+that even use costs 0: the divergence KL(pbar || uniform).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tigerlite.distributed import all_reduce_sum, is_initialised, world_size
+
+
+def uniformity_loss(distances: Sequence[Tensor], temperature: float) -> Tensor:
+    """Mean over levels of KL(pbar || uniform) for squared distances (B, K) of each level's residuals to its codes.
+
+    The batch is that of all processes.
+    """
+    return torch.stack([_divergence(level, temperature) for level in distances]).mean()
+
+
+def _divergence(distances: Tensor, temperature: float) -> Tensor:
+    shares = torch.softmax(-distances.float() / temperature, dim=1)
+    use = _mean_over_processes(shares)
+    # A share that underflows to 0 costs 0.
+    return torch.special.xlogy(use, use.clamp(min=torch.finfo(use.dtype).tiny)).sum() + math.log(use.shape[0])
+
+
+def _mean_over_processes(rows: Tensor) -> Tensor:
+    """Mean (K,) of all processes' rows (B, K); its gradient reaches this process's."""
+    total = rows.sum(dim=0)
+    if not is_initialised():
+        return total / len(rows)
+    everything = all_reduce_sum(torch.cat([total.detach(), total.new_tensor([float(len(rows))])]))
+    # ddp averages gradients over processes; the sum over processes is what the loss asks for.
+    return (everything[:-1] + world_size() * (total - total.detach())) / everything[-1]
