@@ -42,7 +42,7 @@ def items(n_items=200, width=12, seed=0) -> np.ndarray:
 
 def test_every_member_is_here():
     assert {name.partition(",")[0] for name in CONFIGS} == set(CLOSED_FORM)
-    assert set(TOKENIZERS) == {*CLOSED_FORM, "rqvae", "imported"}
+    assert set(TOKENIZERS) == {*CLOSED_FORM, *TRAINED, "imported"}
 
 
 @pytest.mark.parametrize("name", CONFIGS)
