@@ -62,7 +62,10 @@ def recommend(argv: Sequence[str]) -> None:
 
 
 def report(argv: Sequence[str]) -> None:
-    """Print statistics, identifiers, metrics and examples of a finished run."""
+    """Print statistics, identifiers, metrics and examples of a finished run, or the report that the first word names."""
+    if argv and argv[0] in REPORTS:
+        REPORTS[argv[0]](argv[1:])
+        return
     run, _ = _run_folder("report", argv, ReportCommand, "Print what a finished run found.")
     from tigerlite.evaluation.figure import save_figure
     from tigerlite.evaluation.report import print_run
@@ -73,6 +76,27 @@ def report(argv: Sequence[str]) -> None:
     save_figure(folders)
 
 
+def report_tokens(argv: Sequence[str]) -> None:
+    """Measure the identifiers of a run."""
+    from tigerlite.reports.tokens import TokensCommand
+    from tigerlite.reports.tokens import report as report_on
+
+    report_on(
+        *_run_folder("report tokens", argv, TokensCommand, "How good the identifiers of a run are, before training.")
+    )
+
+
+def report_identifiers(argv: Sequence[str]) -> None:
+    """Correlate the figures of the identifier report with what the recommenders of a study reached."""
+    from tigerlite.studies.identifiers import IdentifiersCommand
+    from tigerlite.studies.identifiers import report as report_on
+
+    description = "Which figures of the identifier report foretell NDCG@10, over the runs of a study."
+    report_on(*_run_folder("report identifiers", argv, IdentifiersCommand, description))
+
+
+REPORTS: dict[str, Callable[[Sequence[str]], None]] = {"tokens": report_tokens, "identifiers": report_identifiers}
+
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "prepare": ("read, filter and split interactions", lambda argv: stage("prepare", argv)),
     "encode": ("... and embed item text", lambda argv: stage("encode", argv)),
@@ -81,7 +105,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "finetune": ("... and train the recommender", lambda argv: stage("finetune", argv)),
     "evaluate": ("... and evaluate it: the whole pipeline", lambda argv: stage("evaluate", argv)),
     "recommend": ("RUN --history=ID,ID --k=10: recommend with a finished run", recommend),
-    "report": ("RUN: print what a finished run found", report),
+    "report": ("[tokens | identifiers] RUN: print what a finished run found; how good its identifiers are", report),
 }
 
 

@@ -3,12 +3,18 @@
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 
 import tigerlite
 from tigerlite import InputError, Predictor
+from tigerlite.encoders.embeddings import ItemEmbeddings
+from tigerlite.recommenders.baselines.popularity import Popularity
+from tigerlite.run_file import read_run
+from tigerlite.stages.tokenize import load_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +97,33 @@ def test_report_prints_what_the_run_found(predictor, run_folder):
     assert done.returncode == 0, done.stderr
     for text in ("Data set", "perplexity", "itemknn", "held out:"):
         assert text in done.stdout
+
+
+def test_new_items_are_recommended_under_their_own_ids(predictor, run_folder):
+    folders = read_run(run_folder)
+    tokenizer, embeddings = load_tokenizer(folders["tokenize"]), ItemEmbeddings.load(folders["encode"])
+    before = predictor.recommend([["f00", "f01"]], k=60)[0]
+    # One copy of a film whose group has room for another digit: its codes are the film's, so it ranks beside it.
+    codes = predictor.model.bank.primary[1:]
+    same = (codes[:, None, :-1] == codes[None, :, :-1]).all(dim=2).sum(dim=1)
+    film = int((same < predictor.model.bank.vocab.codebook_sizes[-1]).nonzero()[0])
+    predictor.add_items(["new"], torch.from_numpy(embeddings.matrix[[film]]), tokenizer, titles=["A new film"])
+    after = predictor.recommend([["f00", "f01"]], k=61)[0]
+    assert set(after.items) == {*before.items, "new"}
+    assert after.titles[after.items.index("new")] == "A new film"
+    assert [item for item in after.items if item != "new"] == before.items
+    assert predictor.recommend([["new"]], k=1)[0].unknown == []
+
+
+def test_new_items_with_known_ids_or_the_wrong_number_are_refused(predictor, run_folder):
+    tokenizer = load_tokenizer(read_run(run_folder)["tokenize"])
+    rows = torch.ones(2, tokenizer.n_dimensions)
+    with pytest.raises(InputError, match="item id 'f00' is already in the catalogue"):
+        predictor.add_items(["x", "f00"], rows, tokenizer)
+    with pytest.raises(InputError, match="item id 'x' is already in the catalogue"):
+        predictor.add_items(["x", "x"], rows, tokenizer)
+    with pytest.raises(InputError, match="got 1 ids, 1 titles and 2 embeddings"):
+        predictor.add_items(["x"], rows, tokenizer)
+    closed = Predictor(Popularity(np.ones(3)), ["a", "b"], ["a", "b"])
+    with pytest.raises(InputError, match="popularity knows items by number and cannot recommend new ones"):
+        closed.add_items(["x"], rows[:1], tokenizer)

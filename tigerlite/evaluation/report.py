@@ -26,6 +26,9 @@ def print_run(folders: Mapping[str, Path]) -> None:
     if "evaluate" in folders:
         found = _read(folders["evaluate"] / "metrics.json")
         console.print(metrics_table(found["metrics"], found["settings"]))
+        cold = folders["evaluate"] / "cold.json"
+        if cold.is_file():
+            console.print(cold_table(_read(cold)))
         for line in example_lines(_read(folders["evaluate"] / "examples.json")):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"Everything is in {folders['prepare'].parent}", highlight=False)
@@ -66,6 +69,16 @@ def metrics_table(
     table = _table(title, "method", *shown)
     for method in method_order(metrics):
         values = metrics[method]
+        table.add_row(method, *(f"{values[name]:.4f} ± {values[name + '_se']:.4f}" for name in shown))
+    return table
+
+
+def cold_table(cold: Mapping[str, Any], shown: Sequence[str] = SHOWN_METRICS) -> "Table":
+    """The same for the users whose target nobody has consumed in training."""
+    title = f"Targets never seen in training: {cold['n_users']:,} of these users, {cold['n_items']:,} items"
+    table = _table(title, "method", *shown)
+    for method in method_order(cold["metrics"]):
+        values = cold["metrics"][method]
         table.add_row(method, *(f"{values[name]:.4f} ± {values[name + '_se']:.4f}" for name in shown))
     return table
 

@@ -61,6 +61,35 @@ class TIGER(TrainedRecommender):
         # They follow from the bank; ddp, which broadcasts buffers every step, must skip them: 10 M items are 1 GB.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
+    @property
+    def bank(self) -> TokenizerBank:
+        """The identifiers that the model serves, on the CPU."""
+        return TokenizerBank(self.codes[None].cpu(), SemanticVocab(self.vocab.codebook_sizes))
+
+    def use_bank(self, bank: TokenizerBank) -> None:
+        """Serve the items of a bank that extends the model's (`TokenizerBank.add`): new items can then be generated.
+
+        Raises:
+            InputError: if known items have other codes there, or new ones have codes that the model has no tokens for.
+        """
+        known, codes = len(self.codes), bank.primary.to(self.device)
+        if bank.vocab.codebook_sizes != self.vocab.codebook_sizes:
+            sizes = torch.tensor(self.vocab.codebook_sizes, device=self.device)
+            same = bank.n_levels == len(sizes)
+            beyond = (codes >= sizes).any(dim=1).nonzero().flatten().tolist() if same else []
+            raise InputError(
+                f"the bank has levels {list(bank.vocab.codebook_sizes)} but the model was trained on {sizes.tolist()}; train on "
+                f"the new bank" + (f", or add the items without {beyond[:5]}, whose groups are full" if beyond else "")
+            )
+        if len(codes) < known or not torch.equal(codes[:known], self.codes):
+            raise InputError(
+                "the bank gives known items other codes than the model was trained on; extend the model's own bank"
+            )
+        tokens = self.vocab.tokens(codes)
+        tokens[0] = self.vocab.pad
+        self.trie = Trie(codes).to(self.device)
+        self.codes, self.item_tokens = codes.clone(), tokens
+
     def encoder_input(self, histories: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, S) and mask (B, S) of histories (B, T); S = [1 +] T * L [+ 1]."""
         tokens = self.item_tokens[histories].flatten(1)  # (B, T, L) -> (B, T*L)
@@ -208,7 +237,7 @@ class TIGER(TrainedRecommender):
         (folder / "model.json").write_text(json.dumps({"kind": "tiger", "config": to_dict(self.config)}, indent=1))
         bank_folder = folder / "bank"
         bank_folder.mkdir(exist_ok=True)
-        TokenizerBank(self.codes[None].cpu(), SemanticVocab(self.vocab.codebook_sizes)).save(bank_folder)
+        self.bank.save(bank_folder)
 
     @classmethod
     def load(cls, folder: Path) -> "TIGER":

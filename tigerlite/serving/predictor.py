@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,6 +13,9 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.run_file import read_run
+
+if TYPE_CHECKING:
+    from tigerlite.tokenizers.new_items import FrozenTokenizer
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,43 @@ class Predictor:
             self._answer(items, values, missing)
             for items, values, missing in zip(ranked.tolist(), scores.tolist(), unknown, strict=True)
         ]
+
+    def add_items(
+        self,
+        item_ids: Sequence[str],
+        embeddings: torch.Tensor,
+        tokenizer: "FrozenTokenizer",
+        titles: Sequence[str] | None = None,
+    ) -> None:
+        """Make items recommendable that came after training; the model's weights stay as they are.
+
+        Args:
+            item_ids: external ids, none of them known.
+            embeddings: (n, D), made as those that the tokenizer was trained on.
+            tokenizer: what made the run's identifiers (`stages.tokenize.load_tokenizer`).
+            titles: what to show; None shows the ids.
+
+        Raises:
+            InputError: if the model writes no identifiers, ids and embeddings do not fit, or there is no room for an item.
+        """
+        from tigerlite.recommenders.tiger import TIGER
+
+        if not isinstance(self.model, TIGER):
+            raise InputError(
+                f"{self.model.name} knows items by number and cannot recommend new ones; train it again, or use tiger"
+            )
+        ids, shown = [str(item) for item in item_ids], [str(title) for title in titles or item_ids]
+        if len(set(ids)) < len(ids) or not self._items.keys().isdisjoint(ids):
+            repeated = next(item for place, item in enumerate(ids) if item in self._items or item in ids[:place])
+            raise InputError(f"item id '{repeated}' is already in the catalogue; give every new item an id of its own")
+        if not len(ids) == len(shown) == len(embeddings):
+            raise InputError(
+                f"got {len(ids)} ids, {len(shown)} titles and {len(embeddings)} embeddings; give one of each per item"
+            )
+        self.model.use_bank(self.model.bank.add(embeddings, tokenizer))
+        self.item_ids += ids
+        self.titles += shown
+        self._items = {external: item for item, external in enumerate(self.item_ids, start=1)}
 
     def _answer(self, items: list[int], scores: list[float], unknown: list[str]) -> Recommended:
         filled = [(item, score) for item, score in zip(items, scores, strict=True) if item]

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from tigerlite.artifacts import write_json
 from tigerlite.columns import HISTORY_LENGTH, RANK, TARGET, USER
 from tigerlite.config import InputError, check, check_choice, fingerprint
 from tigerlite.data.dataset import RecDataset
-from tigerlite.data.sequences import row_batches
+from tigerlite.data.sequences import item_counts, row_batches
+from tigerlite.evaluation.cold import cold_slice
 from tigerlite.evaluation.ranking import CUTOFFS, ranks_in_list, summarise
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
@@ -31,6 +32,7 @@ TRAINS = False
 METRICS = "metrics.json"
 RANKS = "ranks.parquet"
 EXAMPLES = "examples.json"
+COLD = "cold.json"
 MAX_ROWS = 65_536
 """Users x beams at a time: a 4-layer decoder of 4 heads x 64 keeps 2 KB a row, layer and level, 2 GB at most."""
 
@@ -135,7 +137,11 @@ def run(
         "short_lists": lists,
         **found,
     }
-    _write_ranks(out / RANKS, dataset, rows, {name: value for name, (value, _) in ranks.items()})
+    by_method = {name: value for name, (value, _) in ranks.items()}
+    _write_ranks(out / RANKS, dataset, rows, by_method)
+    cold = cold_slice(by_method, dataset.items[rows[:, 1]], item_counts(dataset))
+    if cold is not None:
+        write_json(out / COLD, asdict(cold))
     write_json(out / EXAMPLES, _examples(model, dataset, rows, config))
     write_json(out / METRICS, {"metrics": metrics, "settings": settings})
     if context and context.tracker:

@@ -16,6 +16,7 @@ import numpy as np
 
 from tigerlite.columns import ITEM, TIME, USER
 from tigerlite.config import InputError, check_choice
+from tigerlite.data.cold_items import ColdConfig, HeldOut, choose_cold, hold_out
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.filtering import FilterConfig, Filtered, filter_interactions, time_order
 from tigerlite.data.item_text import ItemText, ItemTextConfig, item_text
@@ -60,14 +61,17 @@ class PrepareConfig:
     """What trains, validates and tests."""
     text: ItemTextConfig = field(default_factory=ItemTextConfig)
     """How item texts are made."""
+    cold: ColdConfig = field(default_factory=ColdConfig)
+    """Items held out of training, to measure recommendations of new ones."""
 
     def __post_init__(self) -> None:
         check_choice("reader", self.reader, tuple(READERS))
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Sections of the readers that were not chosen."""
-        return tuple(name for name in READERS if name != self.reader)
+        """Sections of the readers that were not chosen, and cold items where there are none."""
+        readers = tuple(name for name in READERS if name != self.reader)
+        return readers if self.cold.enabled else (*readers, "cold")
 
 
 @dataclass(frozen=True)
@@ -163,20 +167,27 @@ def _assemble(filtered: Filtered, tables: Tables, config: PrepareConfig) -> RecD
     users = frame[USER].to_numpy()
     offsets = np.searchsorted(users, np.arange(len(user_ids) + 1)).astype(np.int64)
     times = frame[TIME].to_numpy().astype(np.int64) if TIME in frame.columns else None
-    split = split_interactions(offsets, times, config.split)
+    items = (frame[ITEM].to_numpy() + 1).astype(np.int32)
+    cold = choose_cold(config.cold, item_ids)
+    events = HeldOut(items, offsets, times, split_interactions(offsets, times, config.split))
+    if config.cold.enabled:
+        events = hold_out(items, offsets, times, events.split, cold)
     text = item_text(tables.items, item_ids, config.text)
     arrays = {
-        "items": (frame[ITEM].to_numpy() + 1).astype(np.int32),
-        "offsets": offsets,
-        "times": times,
-        "train_ends": split.train_ends,
-        "validation": split.validation,
-        "test": split.test,
+        "items": events.items,
+        "offsets": events.offsets,
+        "times": events.times,
+        "train_ends": events.split.train_ends,
+        "validation": events.split.validation,
+        "test": events.split.test,
         "identifiers": codes_from_tokens(tables.identifiers, item_ids) if tables.identifiers is not None else None,
     }
     lists = {"titles": text.titles, "texts": text.texts, "attributes": text.attributes}
     dataset = RecDataset(**arrays, **lists, user_ids=user_ids, item_ids=item_ids)
     dataset.statistics.update(_statistics(dataset, filtered, text))
+    if config.cold.enabled:
+        n_users = int(cold[dataset.items[dataset.test[:, 1]]].sum())
+        dataset.statistics.update({"cold_items": int(cold.sum()), "cold_test_users": n_users})
     return dataset
 
 

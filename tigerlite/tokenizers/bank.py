@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor
 from tigerlite.config import InputError
 from tigerlite.tokenizers.letter_index import read_letter_index, write_letter_index
 from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+if TYPE_CHECKING:
+    from tigerlite.tokenizers.new_items import FrozenTokenizer
 
 _CODES = "codes.safetensors"
 _META = "bank.json"
@@ -103,6 +107,12 @@ class TokenizerBank:
             node = torch.searchsorted(known, key).clamp(max=len(known) - 1)
             found &= inside & (known[node] == key)
         return torch.where(found, owners.to(codes.device)[node], 0)
+
+    def add(self, embeddings: Tensor, *tokenizers: "FrozenTokenizer") -> "TokenizerBank":
+        """A bank with more items, from embeddings (n, D) and the frozen tokenizer of each member; see `new_items.add_items`."""
+        from tigerlite.tokenizers.new_items import add_items
+
+        return add_items(self, embeddings, tokenizers)
 
     def save(self, folder: Path) -> None:
         """Write the bank; `load` reads it back."""

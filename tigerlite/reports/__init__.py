@@ -1,0 +1,1 @@
+"""Reports about finished runs: what `tigerlite report KIND RUN` prints and writes."""

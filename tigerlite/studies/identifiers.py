@@ -1,0 +1,196 @@
+"""Which figures of the identifier report foretell what a recommender reaches (`tigerlite report identifiers STUDY`).
+
+Every finished run of a study names its identifiers; each set of identifiers is measured once and paired with the validation
+NDCG@10 of the recommenders trained on it (mean over their runs). Spearman's rank correlation asks whether better figures go with
+better recommenders, in whatever curve; its interval comes from resampling sets of identifiers with replacement. All sets of one
+table share data and training budget, so a correlation holds for that budget.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tigerlite.artifacts import write_json
+from tigerlite.config import InputError, check
+from tigerlite.evaluation.identifiers import figures
+from tigerlite.reports.tokens import Folders, measure, save
+from tigerlite.studies.records import FILE, read_records
+
+TABLE, NUMBERS = "identifiers.md", "identifiers.json"
+MIN_SETS = 5
+"""Fewest sets of identifiers that a correlation is computed for; the interval of so few is as wide as the scale."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentifiersCommand:
+    """Flags of `tigerlite report identifiers STUDY`."""
+
+    n_resamples: int = 5_000
+    """Bootstrap draws behind every interval."""
+    seed: int = 0
+    """Of the draws."""
+
+    def __post_init__(self) -> None:
+        check(self.n_resamples >= 100, "n_resamples", self.n_resamples, "an integer >= 100")
+        check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """How one figure goes with validation NDCG@10."""
+
+    name: str
+    rho: float
+    """Spearman's rank correlation."""
+    low: float
+    """2.5 % point of the bootstrap."""
+    high: float
+    """97.5 % point."""
+    n_sets: int
+    """Sets of identifiers that have the figure."""
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low > 0 or self.high < 0
+
+
+def report(folder: Path, flags: IdentifiersCommand) -> None:
+    """Measure the identifiers of a study's runs, print and write the correlations.
+
+    Raises:
+        InputError: if there are no records, or too few sets of identifiers.
+    """
+    table = collect(read_study_records(folder))
+    found = correlate(table, n_resamples=flags.n_resamples, seed=flags.seed)
+    text = to_markdown(found)
+    (folder / TABLE).write_text(text, encoding="utf-8")
+    write_json(folder / NUMBERS, {"correlations": [vars(one) for one in found], "sets": table})
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(f"{text}\nWritten to {folder}: {TABLE}, {NUMBERS}", markup=False, highlight=False)
+
+
+def read_study_records(folder: Path) -> list[dict[str, Any]]:
+    """The records of a study on a data set.
+
+    Raises:
+        InputError: if there are none.
+    """
+    records = read_records(folder)
+    if not records:
+        raise InputError(f"{folder} holds no {FILE}; give the folder RESULTS/STUDY/DATASET of a study that was run")
+    return records
+
+
+def collect(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One entry per set of identifiers: its rows, figures and mean validation NDCG@10; runs without identifiers are skipped.
+
+    Raises:
+        InputError: if a folder of identifiers is gone.
+    """
+    by_folder: dict[Path, list[Mapping[str, Any]]] = {}
+    for record in records:
+        score = record["validation"].get("finetune")
+        if "tokenize" in record["fingerprints"] and score is not None:
+            by_folder.setdefault(_folders(record).bank, []).append(record)
+    table = []
+    for found in by_folder.values():
+        scores = [float(record["validation"]["finetune"]) for record in found]
+        rows = sorted({record["row"] for record in found})
+        table.append({"rows": rows, "score": float(np.mean(scores)), "figures": _figures(_folders(found[0]))})
+    return table
+
+
+def correlate(table: Sequence[Mapping[str, Any]], *, n_resamples: int = 5_000, seed: int = 0) -> list[Correlation]:
+    """Correlations of every figure with the score, the strongest first; constant figures and those of too few sets are left out.
+
+    Args:
+        table: what `collect` returned.
+        n_resamples: bootstrap draws.
+        seed: of the draws.
+
+    Raises:
+        InputError: if there are fewer than `MIN_SETS` sets of identifiers.
+    """
+    if len(table) < MIN_SETS:
+        raise InputError(
+            f"the study has {len(table)} finished sets of identifiers; a correlation needs at least {MIN_SETS}: make more runs"
+        )
+    names = sorted({name for entry in table for name in entry["figures"]})
+    found = []
+    for name in names:
+        pairs = np.array([(entry["figures"][name], entry["score"]) for entry in table if name in entry["figures"]])
+        if len(pairs) < MIN_SETS or np.ptp(pairs[:, 0]) == 0 or np.ptp(pairs[:, 1]) == 0:
+            continue
+        low, high = spearman_interval(pairs[:, 0], pairs[:, 1], n_resamples=n_resamples, seed=seed)
+        rho = float(spearman(pairs[None, :, 0], pairs[None, :, 1])[0])
+        found.append(Correlation(name, rho, low, high, len(pairs)))
+    return sorted(found, key=lambda one: -abs(one.rho))
+
+
+def spearman(values: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Rank correlation (R,) of every row of two arrays (R, n), ties at their mean rank; NaN where a row is constant.
+
+    >>> spearman(np.array([[1.0, 2.0, 9.0]]), np.array([[0.1, 0.3, 0.2]])).tolist()
+    [0.5]
+    """
+    from scipy import stats
+
+    ranks = [stats.rankdata(array, axis=1) for array in (values, scores)]
+    first, second = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    scale = np.sqrt(np.square(first).sum(axis=1) * np.square(second).sum(axis=1))
+    return np.where(scale > 0, (first * second).sum(axis=1) / np.where(scale > 0, scale, 1), np.nan)
+
+
+def spearman_interval(
+    values: np.ndarray, scores: np.ndarray, *, n_resamples: int = 5_000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile interval of the rank correlation of (n,) pairs, resampled; constant resamples are dropped."""
+    drawn = np.random.default_rng(seed).integers(0, len(values), size=(n_resamples, len(values)))
+    low, high = np.nanquantile(spearman(values[drawn], scores[drawn]), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def to_markdown(found: Sequence[Correlation]) -> str:
+    """The table of correlations; a star marks intervals without 0."""
+    lines = [
+        "| figure | Spearman with validation NDCG@10 | 95 % | sets | predicts |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for one in found:
+        star = "*" if one.predicts else ""
+        lines.append(f"| {one.name} | {one.rho:+.2f} | {one.low:+.2f} to {one.high:+.2f} | {one.n_sets} | {star} |")
+    expected = 0.05 * len(found)
+    note = (
+        f"Intervals are not corrected for {len(found)} figures: by chance about {expected:.0f} of them would exclude 0."
+    )
+    return "\n".join(lines) + f"\n\n{note}\n"
+
+
+def _folders(record: Mapping[str, Any]) -> Folders:
+    """Where the record's stages lie: beside its file of ranks."""
+    out = Path(record["ranks"]).parent.parent
+    stages = {stage: out / f"{stage}-{key}" for stage, key in record["fingerprints"].items()}
+    bank = stages["tokenize"]
+    return Folders(bank, stages["prepare"], stages.get("fuse", stages.get("encode")), out / "reports" / bank.name)
+
+
+def _figures(folders: Folders) -> dict[str, float]:
+    """Measure a set of identifiers and write its report beside the study's stage folders; its figures."""
+    if not folders.bank.is_dir():
+        raise InputError(
+            f"{folders.bank} is gone, so its identifiers cannot be measured; run the study again with the same --out"
+        )
+    log.info("measuring %s", folders.bank.name)
+    found = measure(folders)
+    save(found, folders.out)
+    return figures(found)
