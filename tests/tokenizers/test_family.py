@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tigerlite.config import ConfigError, InputError
-from tigerlite.tokenizers import CLOSED_FORM, KINDS, TOKENIZERS
+from tigerlite.tokenizers import CLOSED_FORM, KINDS, TOKENIZERS, TRAINED
 from tigerlite.tokenizers.hierarchical import HierarchicalConfig
 from tigerlite.tokenizers.opq import OPQConfig
 from tigerlite.tokenizers.pq import PQConfig
