@@ -1,8 +1,9 @@
 """Collapse: does the default RQ-VAE use all levels of its codes? Lowest perplexity of a level / its codes, over seeds.
 
-    python pipelines/speed.py collapse --configs="[configs/demo.yaml, configs/datasets/office.yaml]" --folders="[null, DATA/office]"
+    python pipelines/speed.py collapse --configs="[configs/demo.yaml, configs/datasets/office.yaml]" \\
+        --folders="[null, DATA/office]"
 
-Each data set is prepared and encoded once (`--out`); the tokenizer is the default whatever the data set's config says. A
+Each data set is prepared and encoded once (`--results`); the tokenizer is the default whatever the data set's config says. A
 level that spreads the items over less than half of its codes is called collapsed. Exit code 1 if there is one.
 """
 
