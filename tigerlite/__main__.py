@@ -68,7 +68,9 @@ def report(argv: Sequence[str]) -> None:
 
     if argv and argv[0] in KINDS:
         return _report_kind(argv[0], *KINDS[argv[0]], argv[1:])
-    run, _ = _run_folder("report", argv, ReportCommand, "Print what a finished run found.")
+    kinds = "; ".join(f"{name}: {says}" for name, (says, _) in KINDS.items())
+    description = f"Print what a finished run found. `tigerlite report KIND RUN` says more: {kinds}."
+    run, _ = _run_folder("report", argv, ReportCommand, description)
     from tigerlite.evaluation.figure import save_figure
     from tigerlite.evaluation.report import print_run
     from tigerlite.run_file import read_run

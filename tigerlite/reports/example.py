@@ -32,7 +32,7 @@ class Flags:
     k: int = 3
     """Recommendations shown, at most 20 (3 in table 7 of arXiv 2601.17787)."""
     against: Path | None = None
-    """Another run on the same data, whose recommendations for the user are shown as well."""
+    """Another run on the same data, whose model's recommendations for the user are shown as well."""
 
     def __post_init__(self) -> None:
         check(1 <= self.k <= 20, "k", self.k, "an integer in 1..20")
@@ -71,7 +71,7 @@ def report(run: Path, flags: Flags) -> None:
             raise InputError(
                 f"{flags.against} holds other users or held-out items than {run}; compare runs on one data set"
             )
-        lines += method_lines(other, dataset, place, flags.k)
+        lines += method_lines(other, dataset, place, flags.k, [other.model])
     # In one piece: a notebook shows every print as a paragraph.
     console().print("\n".join(lines), markup=False, soft_wrap=True)
 
@@ -113,19 +113,20 @@ def choose(lists: Lists, dataset: RecDataset, flags: Flags) -> int:
 
 
 def example_lines(lists: Lists, dataset: RecDataset, place: int, k: int) -> Iterator[str]:
-    """History, held-out item and the lists of every method, the model's first."""
+    """History, held-out item and the lists of every method, the model's first, then the baselines'."""
     history, target = _history(lists, dataset, place)
     yield f"User {lists.users[place]}, {lists.history_lengths[place]} items in the history, the latest last"
     for item in history[-N_HISTORY:]:
         yield f"    {_shown(lists, dataset, item)}"
     yield f"Held out: {_shown(lists, dataset, target)}"
-    yield from method_lines(lists, dataset, place, k)
+    baselines = [name for name in method_order(lists.methods) if name != lists.model]
+    yield from method_lines(lists, dataset, place, k, [lists.model, *baselines])
 
 
-def method_lines(lists: Lists, dataset: RecDataset, place: int, k: int) -> Iterator[str]:
-    """The first k items of every method; `<-` marks the held-out one, others show how many first codes they share."""
+def method_lines(lists: Lists, dataset: RecDataset, place: int, k: int, methods: Sequence[str]) -> Iterator[str]:
+    """The first k items of these methods; `<-` marks the held-out one, others show how many first codes they share."""
     (target,) = _item_ids(dataset, [lists.targets[place]])
-    for method in [lists.model, *(name for name in method_order(lists.methods) if name != lists.model)]:
+    for method in methods:
         yield f"{method} ({lists.run})"
         for rank, item in enumerate(lists.methods[method][place, :k].tolist(), start=1):
             if item:
