@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tigerlite import __main__ as program
+from tigerlite.reports import KINDS
 
 
 def call(monkeypatch, capsys, *argv: str) -> tuple[int, str, str]:
@@ -35,6 +36,20 @@ def test_each_command_has_typed_help(monkeypatch, capsys, command):
         assert "(type: int, default: " in out
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_report_has_help_that_says_what_it_prints(monkeypatch, capsys, kind):
+    code, out, _ = call(monkeypatch, capsys, "report", kind, "--help")
+    assert code == 0
+    assert f"usage: tigerlite report {kind} RUN" in out
+    assert KINDS[kind][0] in " ".join(out.split())
+
+
+def test_the_help_of_report_lists_its_kinds(monkeypatch, capsys):
+    code, out, _ = call(monkeypatch, capsys, "report", "--help")
+    assert code == 0
+    assert all(kind in out for kind in KINDS)
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -57,6 +72,10 @@ def test_each_command_has_typed_help(monkeypatch, capsys, command):
         (["recommend", "/nowhere", "--history=a"], "run.json does not exist"),
         (["recommend", "/nowhere"], "--history is empty"),
         (["report", "/nowhere"], "run.json does not exist"),
+        (["report", "results"], "tigerlite report results needs the folder of a finished run first"),
+        (["report", "results", "/nowhere"], "run.json does not exist"),
+        (["report", "example", "/nowhere", "--k=0"], "k=0 is out of range; allowed: an integer in 1..20"),
+        (["report", "diagnostics", "/nowhere", "--picture=false"], "unknown key 'picture'; did you mean 'pictures'?"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(monkeypatch, capsys, tmp_path, argv, message):

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from tigerlite.config import ConfigError, InputError, guard, parse
@@ -23,7 +24,7 @@ class RecommendCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportCommand:
-    """`tigerlite report RUN` has no flags."""
+    """`tigerlite report RUN` has no flags; `tigerlite report KIND RUN` says more, KIND being results, example or diagnostics."""
 
 
 def stage(name: str, argv: Sequence[str]) -> None:
@@ -62,11 +63,14 @@ def recommend(argv: Sequence[str]) -> None:
 
 
 def report(argv: Sequence[str]) -> None:
-    """Print statistics, identifiers, metrics and examples of a finished run, or the report that the first word names."""
-    if argv and argv[0] in REPORTS:
-        REPORTS[argv[0]](argv[1:])
-        return
-    run, _ = _run_folder("report", argv, ReportCommand, "Print what a finished run found.")
+    """Print statistics, identifiers, metrics and examples of a finished run; a KIND before the folder asks for more."""
+    from tigerlite.reports import KINDS
+
+    if argv and argv[0] in KINDS:
+        return _report_kind(argv[0], *KINDS[argv[0]], argv[1:])
+    kinds = "; ".join(f"{name}: {says}" for name, (says, _) in KINDS.items())
+    description = f"Print what a finished run found. `tigerlite report KIND RUN` says more: {kinds}."
+    run, _ = _run_folder("report", argv, ReportCommand, description)
     from tigerlite.evaluation.figure import save_figure
     from tigerlite.evaluation.report import print_run
     from tigerlite.run_file import read_run
@@ -76,26 +80,12 @@ def report(argv: Sequence[str]) -> None:
     save_figure(folders)
 
 
-def report_tokens(argv: Sequence[str]) -> None:
-    """Measure the identifiers of a run."""
-    from tigerlite.reports.tokens import TokensCommand
-    from tigerlite.reports.tokens import report as report_on
+def _report_kind(name: str, says: str, module: str, argv: Sequence[str]) -> None:
+    """Run one of `tigerlite.reports`."""
+    kind = import_module(module)
+    run, flags = _run_folder(f"report {name}", argv, kind.Flags, f"Of a finished run: {says}.")
+    kind.report(run, flags)
 
-    report_on(
-        *_run_folder("report tokens", argv, TokensCommand, "How good the identifiers of a run are, before training.")
-    )
-
-
-def report_identifiers(argv: Sequence[str]) -> None:
-    """Correlate the figures of the identifier report with what the recommenders of a study reached."""
-    from tigerlite.studies.identifiers import IdentifiersCommand
-    from tigerlite.studies.identifiers import report as report_on
-
-    description = "Which figures of the identifier report foretell NDCG@10, over the runs of a study."
-    report_on(*_run_folder("report identifiers", argv, IdentifiersCommand, description))
-
-
-REPORTS: dict[str, Callable[[Sequence[str]], None]] = {"tokens": report_tokens, "identifiers": report_identifiers}
 
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "prepare": ("read, filter and split interactions", lambda argv: stage("prepare", argv)),
@@ -105,7 +95,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "finetune": ("... and train the recommender", lambda argv: stage("finetune", argv)),
     "evaluate": ("... and evaluate it: the whole pipeline", lambda argv: stage("evaluate", argv)),
     "recommend": ("RUN --history=ID,ID --k=10: recommend with a finished run", recommend),
-    "report": ("[tokens | identifiers] RUN: print what a finished run found; how good its identifiers are", report),
+    "report": ("[KIND] RUN: print what a finished run found", report),
 }
 
 

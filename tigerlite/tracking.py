@@ -62,6 +62,11 @@ class Tracker:
                 self._stages.add(stage)
             self._run.log({f"{stage}/step": step} | {_prefixed(stage, name): value for _, _, name, value in rows})
 
+    @property
+    def shows_figures(self) -> bool:
+        """Whether someone sees what `figure` is given: only W&B does."""
+        return self._run is not None
+
     def figure(self, stage: str, name: str, file: Path) -> None:
         """Show an image file in W&B; without W&B the file itself is the result."""
         if self._run is not None:

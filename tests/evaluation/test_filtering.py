@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.reference import prefixes
-from tigerlite.evaluation.filtering import filter_ratio
+from tigerlite.evaluation.filtering import filter_ratio, plot_filter_ratio
 from tigerlite.evaluation.prefix_groups import prefix_groups
 
 
@@ -35,6 +35,14 @@ def test_three_items_with_one_code_and_one_with_another():
     assert ratio.remaining == pytest.approx((3 * 3 + 1) / 4)
 
 
+def test_hand_worked_ratios():
+    first, second = filter_ratio(np.array([[0, 0], [0, 1], [0, 1], [1, 0]]))
+    assert first.by_items == pytest.approx((3 * (1 - 3 / 4) + (1 - 1 / 4)) / 4)
+    assert first.by_prefixes == pytest.approx(((1 - 3 / 4) + (1 - 1 / 4)) / 2)
+    assert second.by_items == pytest.approx(((1 - 1 / 3) + 2 * (1 - 2 / 3) + 0) / 4)
+    assert second.by_prefixes == pytest.approx(((1 - 1 / 3) + (1 - 2 / 3) + 0) / 3)
+
+
 @pytest.mark.parametrize(
     ("name", "by_items", "by_prefixes"),
     [
@@ -48,3 +56,14 @@ def test_published_identifiers_have_known_filter_ratios(test_data, name, by_item
     found = filter_ratio(codes)
     assert [100 * ratio.by_items for ratio in found] == pytest.approx(by_items, abs=0.06)
     assert [100 * ratio.by_prefixes for ratio in found] == pytest.approx(by_prefixes, abs=0.06)
+
+
+def test_the_plot_has_two_bars_per_code_with_their_percentages():
+    levels = filter_ratio(np.array([[0, 0], [0, 1], [0, 1], [1, 0]]))
+    (axes,) = plot_filter_ratio(levels).axes
+    assert [bar.get_height() for bar in axes.patches] == [
+        *(level.by_items for level in levels),
+        *(level.by_prefixes for level in levels),
+    ]
+    assert [text.get_text() for text in axes.texts] == ["37.5", "33.3", "50.0", "33.3"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["code 1", "code 2"]

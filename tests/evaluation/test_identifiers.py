@@ -39,7 +39,7 @@ def test_good_identifiers_are_called_good():
 
 def test_parts_are_measured_on_all_levels_or_on_those_of_the_tokenizer():
     report = made()
-    assert (len(report.levels), len(report.filtering), len(report.frequency_purity)) == (3, 3, 3)
+    assert (len(report.levels), len(report.filtering), len(report.purity_gain)) == (3, 3, 3)
     assert (len(report.prefix_hits), len(report.next_code), len(report.embeddings.neighbours)) == (2, 2, 2)
     assert report.collisions_after == 0
     assert report.embeddings.purity[-1].purity == pytest.approx(1)

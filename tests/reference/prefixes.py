@@ -33,18 +33,6 @@ def embedding_purity(codes: np.ndarray, embeddings: np.ndarray, length: int) -> 
     return 1 - within / total
 
 
-def frequency_purity(codes: np.ndarray, counts: np.ndarray, length: int) -> list[float]:
-    """1 - H / log n of every item's group."""
-    of_row = {}
-    for rows in groups_by_prefix(codes, length).values():
-        total = sum(counts[row] for row in rows)
-        shares = [counts[row] / total for row in rows] if total else [1 / len(rows)] * len(rows)
-        entropy = -sum(share * math.log(share) for share in shares if share > 0)
-        for row in rows:
-            of_row[row] = 1 - entropy / math.log(len(rows)) if len(rows) > 1 else 1.0
-    return [of_row[row] for row in range(len(codes))]
-
-
 def neighbour_overlap(codes: np.ndarray, embeddings: np.ndarray, length: int, k: int) -> float:
     """Mean share of an item's k neighbours by cosine that have its prefix."""
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)

@@ -11,7 +11,7 @@ from tigerlite.config import InputError, from_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_items
 from tigerlite.evaluation.co_interaction import prefix_hits
-from tigerlite.reports.tokens import TokensCommand, find, measure
+from tigerlite.reports.tokens import Flags, find, measure
 from tigerlite.reports.tokens_table import plot_tokens, rows
 from tigerlite.run_file import read_run
 from tigerlite.stages.pipeline import PipelineConfig, train
@@ -67,7 +67,7 @@ def test_a_stage_folder_needs_its_data_and_stays_as_it_is(run, tigerlite_command
 
 def test_without_embeddings_their_rows_are_missing(run):
     stages = read_run(run)
-    report = measure(find(stages["tokenize"], TokensCommand(data=stages["prepare"])))
+    report = measure(find(stages["tokenize"], Flags(data=stages["prepare"])))
     names = [name for name, _ in rows(report)]
     assert report.embeddings is None
     assert not [name for name in names if "embedding" in name or "neighbours" in name]
@@ -115,8 +115,8 @@ def test_identifiers_of_another_catalogue_are_refused(run, tmp_path):
     TokenizerBank(bank.codes[:, :-1], bank.vocab).save(tmp_path)
     shutil.copy(stages["tokenize"] / "codebook_health.json", tmp_path)
     with pytest.raises(InputError, match="they do not belong together"):
-        measure(find(tmp_path, TokensCommand(data=stages["prepare"])))
+        measure(find(tmp_path, Flags(data=stages["prepare"])))
     (tmp_path / "codebook_health.json").unlink()
     TokenizerBank.load(stages["tokenize"]).save(tmp_path)
     with pytest.raises(InputError, match="codebook_health.json does not exist; give a tokenize-... folder"):
-        measure(find(tmp_path, TokensCommand(data=stages["prepare"])))
+        measure(find(tmp_path, Flags(data=stages["prepare"])))

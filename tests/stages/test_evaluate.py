@@ -13,6 +13,7 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts
 from tigerlite.data.splits import leave_one_out
 from tigerlite.evaluation.ranking import summarise
+from tigerlite.evaluation.result_files import SLICES, read_lists, read_results
 from tigerlite.recommenders.base import ScoringRecommender
 from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
 from tigerlite.recommenders.t5 import T5Config
@@ -179,6 +180,20 @@ def test_exact_decoding_is_asked_of_the_model_and_recorded(dataset, tmp_path):
     exact = evaluate.run(EvaluateConfig(**settings, decoding="exact"), dataset, model, out=tmp_path)
     assert exact.metrics == beam.metrics
     assert (model.decoding, exact.settings["decoding"], beam.settings["decoding"]) == ("exact", "exact", "beam")
+
+
+def test_the_prefix_match_of_whole_identifiers_is_the_item_level_metric(dataset, tmp_path):
+    codes = torch.cat([torch.zeros(1, 2, dtype=torch.int64), torch.cartesian_prod(torch.arange(6), torch.arange(5))])
+    torch.manual_seed(0)
+    config = TIGERConfig(t5=T5Config(n_encoder_layers=1, n_decoder_layers=1, d_model=8, n_heads=2, d_kv=4, d_ff=8))
+    model = TIGER(to_dict(config), TokenizerBank(codes[None], SemanticVocab((6, 5)))).eval()
+    found = evaluate.run(EvaluateConfig(n_beams=N_ITEMS), dataset, model, out=tmp_path)
+    slices = read_results(tmp_path, SLICES)
+    for name, levels in slices["prefix_match"].items():
+        for metric, prefix in (("recall", "hit"), ("ndcg", "ndcg"), ("ndcg", "dcg")):
+            assert levels[1][f"{prefix}@5"] == pytest.approx(found.metrics[name][f"{metric}@5"])
+            assert levels[0][f"{prefix}@5"] >= levels[1][f"{prefix}@5"]
+    assert slices["prefix_match"].keys() == read_lists(tmp_path).keys() == {"tiger", "popularity", "itemknn"}
 
 
 def test_an_approximate_index_is_used_and_its_recall_reported(dataset, tmp_path):

@@ -13,11 +13,12 @@ import numpy as np
 from tigerlite.config import InputError
 from tigerlite.evaluation.co_interaction import PrefixHits, prefix_hits
 from tigerlite.evaluation.codes import codes_health, collision_rate
+from tigerlite.evaluation.embedding_purity import EmbeddingPurity, embedding_purity
+from tigerlite.evaluation.embedding_purity import unexplained_variance as unexplained
 from tigerlite.evaluation.filtering import FilterRatio, filter_ratio
 from tigerlite.evaluation.neighbourhood import NeighbourOverlap, neighbourhood_overlap
 from tigerlite.evaluation.next_code import NextCode, next_code_entropy
-from tigerlite.evaluation.purity import FrequencyPurityGain, PurityGain, frequency_purity_gain, purity_gain
-from tigerlite.evaluation.purity import unexplained_variance as unexplained
+from tigerlite.evaluation.purity import LevelPurity, purity_gain
 
 MIN_PERPLEXITY = 0.5
 """Share of its codes that a level's perplexity should reach: the bound that the default tokenizer is held to."""
@@ -47,9 +48,9 @@ class LevelUse:
 class AgainstEmbeddings:
     """What the codes say about the item embeddings, one entry per level."""
 
-    purity: list[PurityGain]
+    purity: list[EmbeddingPurity]
     unexplained_variance: list[float]
-    """Share of the variance left by additive codes, see `purity.unexplained_variance`."""
+    """Share of the variance left by additive codes, see `embedding_purity.unexplained_variance`."""
     neighbours: list[NeighbourOverlap]
     decoder_error: float | None
     """Mean squared error of an RQ-VAE's decoder as a share of the variance of its input; None for other tokenizers."""
@@ -67,7 +68,7 @@ class IdentifierReport:
     collisions_after: float
     levels: list[LevelUse]
     filtering: list[FilterRatio]
-    frequency_purity: list[FrequencyPurityGain]
+    purity_gain: list[LevelPurity]
     prefix_hits: list[PrefixHits]
     next_code: list[NextCode]
     embeddings: AgainstEmbeddings | None
@@ -115,7 +116,7 @@ def identifier_report(
     against = None
     if embeddings is not None:
         against = AgainstEmbeddings(
-            purity_gain(codes, embeddings),
+            embedding_purity(codes, embeddings),
             unexplained(semantic, embeddings),
             neighbourhood_overlap(semantic, embeddings, seed=seed),
             decoder_error,
@@ -127,7 +128,7 @@ def identifier_report(
         collisions_after=collision_rate(codes),
         levels=level_use(codes, codebook_sizes),
         filtering=filter_ratio(codes),
-        frequency_purity=frequency_purity_gain(codes, np.bincount(items, minlength=n_items + 1)[1:]),
+        purity_gain=purity_gain(codes, np.bincount(items, minlength=n_items + 1)[1:]),
         prefix_hits=prefix_hits(semantic, items, offsets, seed=seed),
         next_code=next_code_entropy(semantic, items, offsets, seed=seed),
         embeddings=against,
@@ -161,7 +162,7 @@ def figures(report: IdentifierReport) -> dict[str, float]:
     for level in semantic:
         found[f"filter_ratio/{level + 1}"] = report.filtering[level].by_items
         found[f"remaining/{level + 1}"] = report.filtering[level].remaining
-        found[f"frequency_purity/{level + 1}"] = report.frequency_purity[level].purity
+        found[f"purity_gain/{level + 1}"] = report.purity_gain[level].by_prefixes
     for level, hits in enumerate(report.prefix_hits, start=1):
         found |= {f"prefix_hits/{level}": hits.rate, f"prefix_hits_over_chance/{level}": hits.rate - hits.chance}
     for level, code in enumerate(report.next_code, start=1):

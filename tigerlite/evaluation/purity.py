@@ -1,118 +1,97 @@
-"""How much each further code says about its item: two purities of a prefix, and what a code adds to them.
+"""Purity gain: how much surer of the item each further code makes (arXiv 2601.17787, figure 1).
 
-Embedding purity of the first l codes: 1 - mu_l / mu_0, where mu_l is the mean squared distance of the items to the centroid of
-their group G_l; its gain is delta_l / mu_0 of arXiv 2601.17787, Section 4.1 (never negative, the law of total variance).
-Divided by mu_0, unlike there, so that it does not change with the scale of the embeddings.
-
-Frequency purity of a prefix (the same paper, Figure 1): 1 - H / log n, H the entropy of the consumption shares of its n items;
-1 where n = 1. The gain of a code's occurrence is the purity after it less the purity before it, and can be negative. The
-paper averages over "all occurrences" of a code; here these are items.
+The purity of a prefix is 1 - H / log n: n items share it, H is the entropy of their frequencies; 1 = one item has all,
+0 = all alike. The gain of a code is purity(prefix + code) - purity(prefix); it may be negative. The paper leaves open
+what a prefix of one item has (0 / 0), what "all occurrences" of a code are and where frequency is counted. Here: one item
+is pure (1); occurrences are distinct prefixes, and the mean over items is given beside it; frequencies are an argument
+(training interactions). Items of frequency 0 count in n; where all are 0 they are taken as equally frequent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tigerlite.evaluation.canvas import panels
 from tigerlite.evaluation.prefix_groups import prefix_groups
 
-
-@dataclass(frozen=True)
-class PurityGain:
-    """Embedding purity after one level."""
-
-    purity: float
-    """Share of the embeddings' variance that the prefix explains: 0 for no codes, 1 where every prefix has one item."""
-    gain: float
-    """What this level added."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
-class FrequencyPurityGain:
-    """Frequency purity after one level."""
+class LevelPurity:
+    """The purity gain of one level."""
 
-    purity: float
+    gains: np.ndarray
+    """(K,) mean gain of each code over the distinct prefixes that it ends; nan for a code that no item has."""
+    by_prefixes: float
+    """Mean over all distinct prefixes that end at this level."""
+    by_items: float
     """Mean over items."""
-    gain: float
-    """What this level added, mean over items."""
-    per_code: np.ndarray
-    """(K,) mean gain of every code up to the largest in use; NaN for codes that no item has."""
 
 
-def purity_gain(codes: np.ndarray, embeddings: np.ndarray) -> list[PurityGain]:
-    """Embedding purity after every level.
+def prefix_purity(groups: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    """1 - H / log n of every group 0.., shape (G,).
 
     Args:
-        codes: (N, L).
-        embeddings: (N, D).
+        groups: (N,) group number of every item.
+        frequencies: (N,) how often each item occurs, >= 0.
 
-    >>> embeddings = np.array([[0.0], [2.0], [10.0], [12.0]])
-    >>> [round(level.purity, 3) for level in purity_gain(np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), embeddings)]
-    [0.962, 1.0]
+    >>> prefix_purity(np.array([0, 0, 1, 2, 2]), np.array([3, 3, 5, 4, 0])).round(4).tolist()
+    [0.0, 1.0, 1.0]
     """
-    rows = embeddings - embeddings.mean(axis=0, dtype=np.float64)
-    total = float(np.square(rows).sum())
-    purities = [0.0]
-    for groups in prefix_groups(codes)[1:]:
-        sums = _group_sums(rows, groups)
-        # Variance between groups: squared norms of the centroids, each as often as its group has items.
-        between = float((np.square(sums).sum(axis=1) / np.bincount(groups)).sum())
-        purities.append(between / total if total > 0 else 0.0)
-    return [PurityGain(after, after - before) for before, after in pairwise(purities)]
+    sizes = np.bincount(groups)
+    totals = np.bincount(groups, frequencies)
+    frequencies = np.where(totals[groups] > 0, frequencies, 1.0)
+    shares = frequencies / np.bincount(groups, frequencies)[groups]
+    informations = -shares * np.log(np.where(shares > 0, shares, 1.0))
+    entropies = np.bincount(groups, informations)
+    return np.where(sizes > 1, 1 - entropies / np.log(np.maximum(sizes, 2)), 1.0)
 
 
-def frequency_purity_gain(codes: np.ndarray, counts: np.ndarray) -> list[FrequencyPurityGain]:
-    """Frequency purity after every level.
+def purity_gain(codes: np.ndarray, frequencies: np.ndarray) -> list[LevelPurity]:
+    """The purity gain of levels 1..L.
 
     Args:
         codes: (N, L).
-        counts: (N,) interactions of every item; prefixes whose items have none count their items alike.
+        frequencies: (N,) how often each item occurs, such as its training interactions.
+
+    >>> first, second = purity_gain(np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([1, 1, 1, 1]))
+    >>> abs(round(first.by_items, 4)), second.by_items, second.gains.tolist()
+    (0.0, 1.0, [1.0, 1.0])
     """
     groups = prefix_groups(codes)
-    purities = [_frequency_purity(group, counts)[group] for group in groups]  # (N,) each
-    found = []
+    purities = [prefix_purity(members, frequencies) for members in groups]
+    levels = []
     for level in range(codes.shape[1]):
-        gains = purities[level + 1] - purities[level]
-        items = np.bincount(codes[:, level])
-        sums = np.bincount(codes[:, level], weights=gains)
-        per_code = np.where(items > 0, sums / np.maximum(items, 1), np.nan)
-        found.append(FrequencyPurityGain(float(purities[level + 1].mean()), float(gains.mean()), per_code))
-    return found
+        after = groups[level + 1]
+        gains = purities[level + 1][after] - purities[level][groups[level]]  # (N,)
+        first = np.unique(after, return_index=True)[1]  # one item of every prefix
+        ended = codes[first, level]
+        sums, prefixes = np.bincount(ended, gains[first]), np.bincount(ended)
+        means = np.divide(sums, prefixes, out=np.full(len(sums), np.nan), where=prefixes > 0)
+        levels.append(LevelPurity(means, float(gains[first].mean()), float(gains.mean())))
+    return levels
 
 
-def unexplained_variance(codes: np.ndarray, embeddings: np.ndarray) -> list[float]:
-    """Share of the embeddings' variance left after the codes' vectors are subtracted, for every number of levels.
-
-    A code's vector is the mean residual of its items after the levels before it, whatever prefix they have: as many vectors as
-    codes, the best that additive identifiers can say. So it compares tokenizers that have no decoder, or different ones.
+def plot_purity_gain(levels: Sequence[LevelPurity]) -> "Figure":
+    """A panel per level: the mean gain of every code in use, largest first; the dashed line is the mean over prefixes.
 
     Args:
-        codes: (N, L).
-        embeddings: (N, D).
+        levels: what `purity_gain` gives.
+
+    Raises:
+        InputError: without matplotlib.
     """
-    residual = embeddings - embeddings.mean(axis=0, dtype=np.float64)
-    total = float(np.square(residual).sum())
-    left = []
-    for level in range(codes.shape[1]):
-        used, code = np.unique(codes[:, level], return_inverse=True)
-        means = _group_sums(residual, code.ravel()) / np.bincount(code.ravel(), minlength=len(used))[:, None]
-        residual = residual - means[code.ravel()]
-        left.append(float(np.square(residual).sum()) / total if total > 0 else 0.0)
-    return left
-
-
-def _group_sums(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Sums (G, D) of the rows (N, D) of every group."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
-    return np.add.reduceat(rows[order], starts, axis=0)
-
-
-def _frequency_purity(groups: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Purity (G,) of every group."""
-    n_items = np.bincount(groups)
-    mass = np.bincount(groups, weights=counts)
-    shares = np.where(mass[groups] > 0, counts / np.maximum(mass[groups], 1), 1 / n_items[groups])
-    terms = np.where(shares > 0, -shares * np.log(np.maximum(shares, 1e-300)), 0.0)
-    entropy = np.bincount(groups, weights=terms)
-    return np.where(n_items > 1, 1 - entropy / np.log(np.maximum(n_items, 2)), 1.0)
+    figure, axes = panels(len(levels), width=3.0)
+    low = min(0.0, *(float(np.nanmin(level.gains)) for level in levels))
+    for number, (panel, level) in enumerate(zip(axes, levels, strict=True), start=1):
+        gains = np.sort(level.gains[~np.isnan(level.gains)])[::-1]
+        panel.bar(np.arange(len(gains)), gains, width=1.0)
+        panel.axhline(level.by_prefixes, color="black", linewidth=0.8, linestyle="--")
+        panel.set_title(f"code {number}: mean {level.by_prefixes:.2f}", fontsize=9)
+        panel.set(xlabel="codes, largest gain first", ylim=(1.05 * low, 1.05))
+    axes[0].set_ylabel("purity gain")
+    return figure

@@ -1,1 +1,15 @@
-"""Reports about finished runs: what `tigerlite report KIND RUN` prints and writes."""
+"""`tigerlite report KIND RUN`: one module per kind, with its `Flags` and `report(run, flags)`.
+
+`KINDS` lists what each says; modules are imported when they are needed.
+"""
+
+KINDS = {
+    "tokens": ("how good its identifiers are, before a recommender is trained", "tigerlite.reports.tokens"),
+    "identifiers": (
+        "of a study's folder: which figures of the report on tokens foretell NDCG@10",
+        "tigerlite.studies.identifiers",
+    ),
+    "results": ("head and tail, popularity deciles, prefix match, coverage", "tigerlite.reports.results"),
+    "example": ("one user: history, held-out item, recommendations with their codes", "tigerlite.reports.example"),
+    "diagnostics": ("training curves, filter ratio and purity gain of the codes", "tigerlite.reports.diagnostics"),
+}

@@ -30,7 +30,7 @@ _BANK, _TOKENIZER = "bank.json", "tokenizer.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokensCommand:
+class Flags:
     """Flags of `tigerlite report tokens RUN`."""
 
     data: Path | None = None
@@ -56,7 +56,7 @@ class Folders:
     """Where it is written."""
 
 
-def report(run: Path, flags: TokensCommand) -> None:
+def report(run: Path, flags: Flags) -> None:
     """Measure, print and write; see the module.
 
     Raises:
@@ -68,13 +68,13 @@ def report(run: Path, flags: TokensCommand) -> None:
     print_tokens(found, f"Written to {folders.out}: {JSON}, {MARKDOWN}")
 
 
-def find(run: Path, flags: TokensCommand | None = None) -> Folders:
+def find(run: Path, flags: Flags | None = None) -> Folders:
     """The folders of a run, or of a tokenize stage with the data that its flags name.
 
     Raises:
         InputError: if there are no identifiers or no data.
     """
-    flags = flags or TokensCommand()
+    flags = flags or Flags()
     if (run / _BANK).is_file():
         if flags.data is None:
             raise InputError(

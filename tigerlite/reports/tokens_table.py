@@ -26,7 +26,7 @@ def rows(report: IdentifierReport) -> list[Row]:
         _row("filter ratio, by items", report.filtering, lambda ratio: f"{ratio.by_items:.2%}"),
         _row("filter ratio, by prefixes", report.filtering, lambda ratio: f"{ratio.by_prefixes:.2%}"),
         _row("items left (mean)", report.filtering, lambda ratio: f"{ratio.remaining:,.1f}"),
-        _row("frequency purity gain", report.frequency_purity, lambda level: f"{level.gain:+.3f}"),
+        _row("purity gain (frequencies)", report.purity_gain, lambda level: f"{level.by_prefixes:+.3f}"),
     ]
     if report.embeddings is not None:
         against = report.embeddings

@@ -24,6 +24,7 @@ from tigerlite.recommenders.nextitem import NextItem
 from tigerlite.recommenders.tiger import TIGER
 from tigerlite.recommenders.training import TrainedRecommender
 from tigerlite.stages.progress import shown
+from tigerlite.stages.slices import track_figures, write_slices
 from tigerlite.stages.trainer import Context
 
 VERSION = 1
@@ -124,9 +125,10 @@ def run(
     if isinstance(model, TrainedRecommender):
         model.to((context or Context()).trainer.device())
     found = _indexed(config, dataset, rows, model) if config.approximate else {}
-    ranks = {name: _ranks(name, method, dataset, rows, config) for name, method in methods.items()}
-    lists = {name: int(value.sum()) for name, (_, value) in ranks.items()}
-    metrics = {name: summarise(value) for name, (value, _) in ranks.items()}
+    ranked = {name: _ranks(name, method, dataset, rows, config) for name, method in methods.items()}
+    ranks = {name: value for name, (value, _) in ranked.items()}
+    lists = {name: items for name, (_, items) in ranked.items()}
+    metrics = {name: summarise(value) for name, value in ranks.items()}
     settings = {
         "method": model.name,
         "split": config.split,
@@ -134,20 +136,23 @@ def run(
         "decoding": config.decoding,
         "n_beams": config.n_beams,
         "exclude_history": config.exclude_history,
-        "short_lists": lists,
+        "short_lists": {name: int((items == 0).any(axis=1).sum()) for name, items in lists.items()},
         **found,
     }
-    by_method = {name: value for name, (value, _) in ranks.items()}
-    _write_ranks(out / RANKS, dataset, rows, by_method)
-    cold = cold_slice(by_method, dataset.items[rows[:, 1]], item_counts(dataset))
+    _write_ranks(out / RANKS, dataset, rows, ranks)
+    cold = cold_slice(ranks, dataset.items[rows[:, 1]], item_counts(dataset))
     if cold is not None:
         write_json(out / COLD, asdict(cold))
+    codes = model.codes.cpu().numpy() if isinstance(model, TIGER) else None
+    figures = write_slices(out, dataset, dataset.items[rows[:, 1]], ranks=ranks, lists=lists, codes=codes)
     write_json(out / EXAMPLES, _examples(model, dataset, rows, config))
     write_json(out / METRICS, {"metrics": metrics, "settings": settings})
     if context and context.tracker:
         context.tracker.log(
-            "evaluate", {f"{m}/{name}": v for m, values in metrics.items() for name, v in values.items()}
+            "evaluate", {f"{m}/{name}": v for m, values in metrics.items() for name, v in values.items()} | figures
         )
+        if context.tracker.shows_figures:
+            track_figures(context.tracker, out)
     return load(out)
 
 
@@ -174,11 +179,11 @@ def load(folder: Path) -> Evaluation:
 def _ranks(
     name: str, method: Recommender, dataset: RecDataset, rows: np.ndarray, config: EvaluateConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks (U,) and whether fewer items than asked for could be returned (U,), in the order of `rows`."""
+    """Ranks (U,) and ranked items (U, k), 0 where fewer than k could be returned, in the order of `rows`."""
     k = max(CUTOFFS)
     # Similar lengths together: users in their own order would pad most histories to the longest.
     order = np.argsort(rows[:, 1] - dataset.offsets[rows[:, 0]], kind="stable")
-    ranks, short = [], []
+    ranks, lists = [], []
     # Whole histories: a method reads what it wants of them, exclusion needs all.
     batches = row_batches(dataset, rows[order], batch_size=config.users_per_batch, max_history=len(dataset.items))
     n_batches = -(-len(rows) // config.users_per_batch)
@@ -186,9 +191,9 @@ def _ranks(
         items, _ = method.recommend(batch.histories, k, exclude_history=config.exclude_history)
         # Everything stays on the method's device until the end, so that no batch waits for the one before.
         ranks.append(ranks_in_list(items, batch.targets.to(items.device)))
-        short.append((items == 0).any(dim=1))
+        lists.append(items.int())
     place = np.argsort(order)
-    return torch.cat(ranks).cpu().numpy()[place], torch.cat(short).cpu().numpy()[place]
+    return torch.cat(ranks).cpu().numpy()[place], torch.cat(lists).cpu().numpy()[place]
 
 
 def _write_ranks(file: Path, dataset: RecDataset, rows: np.ndarray, ranks: dict[str, np.ndarray]) -> None:

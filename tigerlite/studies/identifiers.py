@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdentifiersCommand:
+class Flags:
     """Flags of `tigerlite report identifiers STUDY`."""
 
     n_resamples: int = 5_000
@@ -62,7 +62,7 @@ class Correlation:
         return self.low > 0 or self.high < 0
 
 
-def report(folder: Path, flags: IdentifiersCommand) -> None:
+def report(folder: Path, flags: Flags) -> None:
     """Measure the identifiers of a study's runs, print and write the correlations.
 
     Raises:
