@@ -12,7 +12,7 @@ EMBEDDINGS = GENERATOR.normal(size=(200, 3)) + CODES[:, :1]
 
 
 def test_embedding_purity_equals_distances_to_centroids_one_group_at_a_time():
-    for length, level in enumerate(purity_gain(CODES, EMBEDDINGS), start=1):
+    for length, level in enumerate(embedding_purity(CODES, EMBEDDINGS), start=1):
         assert level.purity == pytest.approx(prefixes.embedding_purity(CODES, EMBEDDINGS, length))
 
 
