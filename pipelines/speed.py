@@ -15,6 +15,7 @@ BENCHMARKS = (
     "scale",
     "precision",
     "profile",
+    "objective",
 )
 
 

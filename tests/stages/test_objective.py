@@ -146,6 +146,21 @@ def test_fitted_weights_are_kept_with_the_identifiers_they_are_for(tmp_path):
         TokenWeights.load(tmp_path, "another")
 
 
+@pytest.mark.parametrize("method", ["front_greater", "frequency"])
+def test_every_member_of_a_bank_has_weights_of_its_own(method, tmp_path):
+    first = grid()
+    shuffled = torch.cat([first.primary[:1], first.primary[1:][torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 11, 10])]])
+    both = TokenizerBank(torch.stack([first.primary, shuffled]), first.vocab)
+    found = {}
+    for name, bank in (("first", first), ("second", TokenizerBank(shuffled[None], first.vocab)), ("both", both)):
+        (tmp_path / name).mkdir()
+        build_objective(ObjectiveConfig(method=method), circle(), bank, embeddings(), folder=tmp_path / name)
+        table = TokenWeights.load(tmp_path / name, bank.fingerprint).tables[method]
+        found[name] = table.expand(N_ITEMS + 1, -1) if name != "both" else table
+    assert torch.equal(found["both"], torch.cat([found["first"], found["second"]]))
+    assert not torch.equal(found["first"], found["second"])
+
+
 def test_the_spread_is_said_and_an_inert_weighting_is_warned_of(caplog):
     caplog.set_level(logging.INFO)
     built(ObjectiveConfig(method="frequency", frequency=FrequencyConfig(beta=0.1)))

@@ -125,12 +125,13 @@ def build_objective(
     eos: bool = False,
     folder: Path | None = None,
 ) -> BuiltObjective | None:
-    """The objective, with its weights fitted to the bank's primary identifiers and the training targets; None for plain.
+    """The objective, with its weights fitted to the bank's identifiers and the training targets; None for plain.
 
     Args:
         config: what to build.
         dataset: the training part of its sequences is counted.
-        bank: identifiers; weights are for member 0.
+        bank: identifiers; each member has weights of its own, fitted as if it were the only one. Rows of the tables are
+            member after member, (M * (N + 1), P): a target under member m is row m * (N + 1) + item.
         embeddings: of all items; for front_greater.
         eos: whether labels end with EOS.
         folder: where the fitted weights are written, for people and diagnostics (`TokenWeights.load`).
@@ -175,9 +176,10 @@ def _weights(
     if folder is not None and weights.tables and is_rank_zero():
         weights.save(folder)
     used = {name: weights.tables[name] for name in config.weightings}
+    everywhere = targets.repeat(bank.n_members)
     if used and (config.method != "multi_target" or ORIGINAL not in config.multi_target.targets):
-        require_every_position(used, targets)
-    _report(weights, used, targets)
+        require_every_position(used, everywhere)
+    _report(weights, used, everywhere)
     return weights
 
 
@@ -189,7 +191,27 @@ def _fit(
     targets: Tensor,
     eos: bool,
 ) -> TokenWeights:
-    codes = bank.primary[1:].cpu()
+    members = [_fit_member(config, dataset, codes[1:].cpu(), embeddings, targets, eos) for codes in bank.codes]
+    tables, facts = members[0]
+    if bank.n_members > 1:
+        n_rows = bank.n_items + 1
+        for name in config.weightings:
+            tables[name] = torch.cat([member[name].expand(n_rows, -1) for member, _ in members])
+    everywhere = targets.repeat(bank.n_members)
+    for name in config.weightings:
+        facts.setdefault(name, {})["spread"] = described(spread(tables[name], everywhere))
+    return TokenWeights({name: table.float() for name, table in tables.items()}, bank.fingerprint, facts)
+
+
+def _fit_member(
+    config: ObjectiveConfig,
+    dataset: RecDataset,
+    codes: Tensor,
+    embeddings: ItemEmbeddings | None,
+    targets: Tensor,
+    eos: bool,
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tables of one identifier per item, codes (N, L), and what was found."""
     tables: dict[str, Tensor] = {}
     facts: dict[str, Any] = {}
     for name in config.weightings:
@@ -206,9 +228,7 @@ def _fit(
             tables[name] = _padded(igd_weights(gain, config.igd.beta, targets=targets[1:], n_ends=int(eos)))
             if config.igd.alpha:
                 tables["calibration"] = _padded(igd_calibration(codes, gain, config.igd.alpha))
-    for name in config.weightings:
-        facts.setdefault(name, {})["spread"] = described(spread(tables[name], targets))
-    return TokenWeights({name: table.float() for name, table in tables.items()}, bank.fingerprint, facts)
+    return tables, facts
 
 
 def _front_greater(
