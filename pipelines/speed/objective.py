@@ -26,7 +26,8 @@ from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.optim import build_optimizer
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
-from tigerlite.stages.objective import ObjectiveConfig, build_objective
+from tigerlite.stages.objective import build_objective
+from tigerlite.stages.objective_config import ObjectiveConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 
 LIMIT = 1.05

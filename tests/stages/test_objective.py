@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tigerlite.callbacks.curriculum import CurriculumConfig
-from tigerlite.config import ConfigError, InputError, fingerprint
+from tigerlite.config import InputError, fingerprint
 from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.losses.mixing import MultiTargetConfig
@@ -24,7 +24,8 @@ from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.stages import recommend
-from tigerlite.stages.objective import METHODS, ObjectiveConfig, build_objective, target_counts
+from tigerlite.stages.objective import build_objective, target_counts
+from tigerlite.stages.objective_config import METHODS, ObjectiveConfig
 from tigerlite.stages.recommend import RecommendConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
@@ -101,18 +102,6 @@ def test_plain_training_is_named_as_without_an_objective_and_trains_the_same(tmp
     assert "objective" in RecommendConfig().unused
     assert "objective" in replace(CONFIG, method="nextitem").unused
     assert build_objective(ObjectiveConfig(), circle(), grid()) is None
-
-
-def test_sections_that_a_method_does_not_read_name_no_other_result():
-    position = ObjectiveConfig(method="position")
-    assert fingerprint(replace(position, igd=IGDConfig(beta=0.5))) == fingerprint(position)
-    assert fingerprint(replace(position, position=PositionConfig(beta=0.5))) != fingerprint(position)
-    assert fingerprint(replace(FULL, position=PositionConfig(beta=0.5))) == fingerprint(FULL)
-    assert fingerprint(replace(FULL, curriculum=replace(CURRICULUM, c=1.0))) == fingerprint(FULL)
-    assert fingerprint(replace(FULL, curriculum=replace(CURRICULUM, kappa=1.0))) != fingerprint(FULL)
-    only_original_and_frequency = replace(FULL, multi_target=MultiTargetConfig(targets=("frequency", "original")))
-    other = replace(only_original_and_frequency, front_greater=FrontGreaterConfig(form="log1p"))
-    assert fingerprint(other) == fingerprint(only_original_and_frequency)
 
 
 def test_targets_are_counted_once_per_training_sample():
@@ -204,31 +193,6 @@ def test_whitening_changes_the_profile():
 def test_a_level_that_would_never_be_learnt_is_refused():
     with pytest.raises(InputError, match="position give code 2 of every training target the weight 0"):
         built(ObjectiveConfig(method="position", position=PositionConfig(beta=0.0)))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"method": "front_grater"}, "did you mean 'front_greater'"),
-        ({"eos_weight": -1.0}, "eos_weight=-1.0 is out of range"),
-        (
-            {
-                "method": "multi_target",
-                "multi_target": MultiTargetConfig(targets=("front_greater", "original")),
-                "curriculum": CURRICULUM,
-            },
-            "curriculum.schedule=exponential moves weight to or from frequency, which multi_target.targets=",
-        ),
-    ],
-)
-def test_settings_that_contradict_each_other_are_refused(changes, message):
-    with pytest.raises(ConfigError, match=message):
-        ObjectiveConfig(**changes)
-
-
-def test_a_counterfactual_needs_something_to_read():
-    with pytest.raises(ConfigError, match="objective.method=cft reads an empty history, which needs tiger.user_token"):
-        RecommendConfig(tiger=TIGERConfig(user_token=False), objective=ObjectiveConfig(method="cft"))
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "plain"])

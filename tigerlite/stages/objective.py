@@ -1,7 +1,7 @@
-"""What a generative recommender is trained on: the `objective` section, and its weights fitted to a bank and a data set."""
+"""What a generative recommender is trained on: the objective of a config, its weights fitted to a bank and a data set."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tigerlite.callbacks.curriculum import LATE, CurriculumConfig
-from tigerlite.config import ConfigError, InputError, check, check_choice
+from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts, training_positions
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
-from tigerlite.losses.mixing import ORIGINAL, MultiTarget, MultiTargetConfig
+from tigerlite.losses.mixing import ORIGINAL, MultiTarget
 from tigerlite.losses.objectives import Weighted
-from tigerlite.losses.token_weights import (
-    MEMBERS,
-    CFTConfig,
-    FrequencyConfig,
-    FrontGreaterConfig,
-    IGDConfig,
-    PositionConfig,
-    RankConfig,
-)
 from tigerlite.losses.token_weights.cft import CFT
 from tigerlite.losses.token_weights.fitted import (
     TokenWeights,
@@ -34,76 +24,16 @@ from tigerlite.losses.token_weights.fitted import (
     spread,
     with_end,
 )
-from tigerlite.losses.token_weights.frequency import code_counts, fitted_beta, frequency_weights
-from tigerlite.losses.token_weights.front_greater import disambiguation, front_greater_weights
+from tigerlite.losses.token_weights.frequency import FrequencyConfig, code_counts, fitted_beta, frequency_weights
+from tigerlite.losses.token_weights.front_greater import FrontGreaterConfig, disambiguation, front_greater_weights
 from tigerlite.losses.token_weights.igd import igd_calibration, igd_weights, information_gain
 from tigerlite.losses.token_weights.position import position_weights
 from tigerlite.losses.token_weights.rank import Rank
+from tigerlite.stages.objective_config import ObjectiveConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.whitening import Whitening
 
 log = logging.getLogger(__name__)
-
-METHODS = ("plain", *MEMBERS, "multi_target")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectiveConfig:
-    """How the tokens of a target are weighted; used by method=tiger."""
-
-    method: str = "plain"
-    """plain (cross-entropy), front_greater, frequency, multi_target (arXiv 2601.17787), or its rivals rank, position, cft,
-    igd. Validation is plain cross-entropy and NDCG@10 for all."""
-    eos_weight: float = 1.0
-    """Weight of EOS beside front_greater and frequency weights, where the mean code has 1; only with tiger.eos=true."""
-    front_greater: FrontGreaterConfig = field(default_factory=FrontGreaterConfig)
-    """Used by method=front_greater and multi_target."""
-    frequency: FrequencyConfig = field(default_factory=FrequencyConfig)
-    """Used by method=frequency and multi_target."""
-    multi_target: MultiTargetConfig = field(default_factory=MultiTargetConfig)
-    """Used by method=multi_target."""
-    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
-    """Used by method=multi_target."""
-    rank: RankConfig = field(default_factory=RankConfig)
-    """Used by method=rank."""
-    position: PositionConfig = field(default_factory=PositionConfig)
-    """Used by method=position."""
-    cft: CFTConfig = field(default_factory=CFTConfig)
-    """Used by method=cft."""
-    igd: IGDConfig = field(default_factory=IGDConfig)
-    """Used by method=igd."""
-
-    def __post_init__(self) -> None:
-        check_choice("method", self.method, METHODS)
-        check(self.eos_weight >= 0, "eos_weight", self.eos_weight, "a number >= 0")
-        if self.method != "multi_target":
-            return
-        needed = {"exponential": {LATE}, "linear": {ORIGINAL}, "staged": {LATE, ORIGINAL, "front_greater"}}
-        missing = sorted(needed.get(self.curriculum.schedule, set()) - set(self.multi_target.targets))
-        if missing:
-            raise ConfigError(
-                f"curriculum.schedule={self.curriculum.schedule} moves weight to or from {', '.join(missing)}, which "
-                f"multi_target.targets={list(self.multi_target.targets)} lacks; add it, or set schedule=none"
-            )
-
-    @property
-    def weightings(self) -> tuple[str, ...]:
-        """Fitted tables that are used."""
-        if self.method == "multi_target":
-            return tuple(target for target in self.multi_target.targets if target != ORIGINAL)
-        return (self.method,) if self.method in ("front_greater", "frequency", "position", "igd") else ()
-
-    @property
-    def needs_embeddings(self) -> bool:
-        """Whether weights are fitted from item embeddings."""
-        return "front_greater" in self.weightings
-
-    @property
-    def unused(self) -> tuple[str, ...]:
-        """Sections that the method does not read."""
-        used = {self.method, *self.weightings, *(("curriculum",) if self.method == "multi_target" else ())}
-        ends = () if used & {"front_greater", "frequency"} else ("eos_weight",)
-        return (*(name for name in (*MEMBERS, "multi_target", "curriculum") if name not in used), *ends)
 
 
 @dataclass(frozen=True)

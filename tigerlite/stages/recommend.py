@@ -27,7 +27,8 @@ from tigerlite.recommenders.teacher import FILE as TEACHER
 from tigerlite.recommenders.teacher import save_teacher
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.recommenders.training import TrainedRecommender
-from tigerlite.stages.objective import ObjectiveConfig, build_objective
+from tigerlite.stages.objective import build_objective
+from tigerlite.stages.objective_config import ObjectiveConfig
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
 from tigerlite.tokenizers.bank import TokenizerBank
 
