@@ -158,6 +158,20 @@ def test_folders_that_are_not_one_per_config_are_one_line():
     assert done.stderr == "error: folders has 2 entries but configs 1; give one each, or null\n"
 
 
+@pytest.mark.parametrize("attention", ["bidirectional", "causal"])
+def test_the_cost_of_an_objective_is_a_ratio_of_paired_steps(attention, tmp_path):
+    out = tmp_path / "objective.json"
+    flags = [*MODEL, *DATA, "--batch_size=4", "--n_batches=2", "--repeats=3", f"--attention={attention}"]
+    done = _speed("objective", *flags, f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(out.read_text())
+    plain, full = (np.array(row["seconds"]) for row in document["rows"])
+    assert len(plain) == len(full) == 6
+    assert document["ratio"] == pytest.approx(float(np.median(full / plain)))
+    assert document["low"] <= document["ratio"] <= document["high"]
+    assert "6 pairs: ratio" in done.stdout
+
+
 def test_identifiers_without_their_data_set_are_one_line_and_exit_code_2():
     done = _speed("precision", "--data.bank=folder")
     assert done.returncode == 2
@@ -173,7 +187,7 @@ def test_a_data_set_without_its_identifiers_is_one_line_and_exit_code_2(dataset_
 
 def test_unknown_benchmark_is_one_line_and_exit_code_2():
     done = _speed("trian")
-    names = "train, nextitem, beam, tokenizer, tokenizer_quality, collapse, evaluate, scale, precision, profile"
+    names = "train, nextitem, beam, tokenizer, tokenizer_quality, collapse, evaluate, scale, precision, profile, objective"
     assert done.returncode == 2
     assert done.stderr == f"error: benchmark 'trian' is unknown; allowed: {names}\n"
 

@@ -1,7 +1,7 @@
 """Optimiser and learning-rate schedule, stated in epochs so that the number of processes changes nothing."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +37,17 @@ class OptimizerConfig:
         check_choice("schedule", self.schedule, SCHEDULES)
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig, *, fused: bool = True) -> torch.optim.AdamW:
+@dataclass(frozen=True)
+class SeparateGroup:
+    """Parameters with a learning rate of their own, under the same schedule, without weight decay or clipping."""
+
+    parameters: list[nn.Parameter]
+    lr: float
+
+
+def build_optimizer(
+    model: nn.Module, config: OptimizerConfig, *, fused: bool = True, separate: Sequence[SeparateGroup] = ()
+) -> torch.optim.AdamW:
     """AdamW over the trainable parameters; vectors (norm scales, biases) are not decayed unless `decay_all`.
 
     Args:
@@ -45,11 +55,18 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, *, fused: bool = 
         config: learning rate and decay.
         fused: one kernel for all float32 parameters. A float16 scaler needs False: gradients then are unscaled before they
             are clipped, not inside the step.
+        separate: parameters of the model that have settings of their own.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    apart = {id(parameter) for group in separate for parameter in group.parameters}
+    parameters = [
+        parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in apart
+    ]
     decayed = [parameter for parameter in parameters if config.decay_all or parameter.ndim > 1]
     kept = [parameter for parameter in parameters if not config.decay_all and parameter.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": kept, "weight_decay": 0.0}]
+    groups += [
+        {"params": group.parameters, "weight_decay": 0.0, "lr": group.lr, "clipped": False} for group in separate
+    ]
     fused = fused and all(parameter.dtype == torch.float32 for parameter in parameters)
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.lr, fused=fused)
 

@@ -36,6 +36,7 @@ def beam_search(
     k: int,
     scoring: str = "level",
     exclude: Tensor | None = None,
+    calibration: Tensor | None = None,
 ) -> Beams:
     """The k most probable items of each user (TIGER, arXiv 2305.05065, section 3.3).
 
@@ -49,6 +50,7 @@ def beam_search(
         scoring: what a code's log-probability is normalised over: `level` all codes of its level, `trie` the legal
             children of its prefix, `vocabulary` all tokens (as the published implementations score).
         exclude: (B, X) item ids that must not be returned, 0 for none.
+        calibration: (n_nodes,) factor on the log-probability of every node of the trie; None = 1.
 
     Raises:
         InputError: if k > n_beams, the trie does not fit starts and sizes, or an excluded id is unknown.
@@ -78,6 +80,8 @@ def beam_search(
             allowed = children.legal & trie.has_other_leaves(children.nodes, level + 1, excluded)
             children = children._replace(legal=allowed)
         log_probs = child_log_probs(model, hidden, children, starts[level], sizes[level], scoring)
+        if calibration is not None:
+            log_probs = log_probs * calibration[children.nodes]
         candidates = (scores.unsqueeze(-1) + log_probs).masked_fill(~children.legal, -torch.inf).flatten(1)
         ties = trie.leaf_items(children.nodes) if is_last else children.nodes
         chosen = best(candidates, ties.flatten(1), k if is_last else n_beams)  # (B, W) of W*C

@@ -33,6 +33,7 @@ def exact_search(
     k: int,
     scoring: str = "level",
     exclude: Tensor | None = None,
+    calibration: Tensor | None = None,
     max_rows: int = 8192,
 ) -> Beams:
     """The k most probable items of each user, none missed; arguments as in `beam_search`.
@@ -56,7 +57,8 @@ def exact_search(
     check(max_rows >= 1, "max_rows", max_rows, "an integer >= 1")
     n_users, device = encoded.shape[0], encoded.device
     excluded = None if exclude is None else trie.exclusion(exclude)
-    walk = _Walk(model, trie, starts, sizes, scoring, excluded, k, max(1, max_rows // max(n_users, 1)))
+    width = max(1, max_rows // max(n_users, 1))
+    walk = _Walk(model, trie, starts, sizes, scoring, excluded, calibration, k, width)
     root = torch.zeros(1, dtype=torch.int64, device=device)
     tokens = root.expand(n_users, 1)
     nothing = (tokens[:, :0], torch.zeros(n_users, 0, device=device))
@@ -79,6 +81,7 @@ class _Walk:
     sizes: Sequence[int]
     scoring: str
     excluded: Tensor | None
+    calibration: Tensor | None
     k: int
     width: int
     """Nodes evaluated at a time."""
@@ -131,6 +134,8 @@ class _Walk:
             allowed = children.legal & self.trie.has_other_leaves(children.nodes, level + 1, self.excluded)
             children = children._replace(legal=allowed)
         log_probs = child_log_probs(self.model, hidden, children, self.starts[level], self.sizes[level], self.scoring)
+        if self.calibration is not None:
+            log_probs = log_probs * self.calibration[children.nodes]
         found = (scores.unsqueeze(-1) + log_probs).masked_fill(~children.legal, -torch.inf)
         places = shared.legal.nonzero()[:, 0]
         return shared.nodes[shared.legal], places, found[:, shared.legal]

@@ -17,15 +17,19 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tigerlite.config import InputError, from_dict, to_dict
 from tigerlite.data.prefix_batches import PrefixBatch
 from tigerlite.data.sequences import Batch, most_recent
+from tigerlite.losses.mixing import MultiTarget
+from tigerlite.losses.objectives import LossContext
 from tigerlite.losses.weighted_cross_entropy import token_cross_entropy
+from tigerlite.optim import SeparateGroup
 from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.beam_search import beam_search
+from tigerlite.recommenders.calibration import load_calibration, node_factors, save_calibration
 from tigerlite.recommenders.exact import exact_search
 from tigerlite.recommenders.t5 import T5
 from tigerlite.recommenders.tiger_config import TIGERConfig
@@ -58,6 +62,11 @@ class TIGER(TrainedRecommender):
         tokens[0] = self.vocab.pad
         self.register_buffer("codes", bank.primary.clone(), persistent=False)
         self.register_buffer("item_tokens", tokens, persistent=False)
+        self.objective: nn.Module | None = None
+        """What training minimises instead of plain cross-entropy; only in training mode, like dropout."""
+        self._parts: dict[str, Tensor] = {}
+        self.register_buffer("item_calibration", None, persistent=False)
+        self.register_buffer("calibration", None, persistent=False)
         # They follow from the bank; ddp, which broadcasts buffers every step, must skip them: 10 M items are 1 GB.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
@@ -85,10 +94,46 @@ class TIGER(TrainedRecommender):
             raise InputError(
                 "the bank gives known items other codes than the model was trained on; extend the model's own bank"
             )
+        if self.item_calibration is not None:
+            raise InputError("decoding is calibrated on the known items (objective.method=igd); train on the new bank")
         tokens = self.vocab.tokens(codes)
         tokens[0] = self.vocab.pad
         self.trie = Trie(codes).to(self.device)
         self.codes, self.item_tokens = codes.clone(), tokens
+
+    def set_objective(self, objective: nn.Module) -> None:
+        """Train on an objective of `losses/objectives.py`; its parameters are trained too and are in no served model."""
+        self.objective = objective
+        # Fitted tables and the pace, which every process has: ddp must not broadcast them every step.
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
+
+    def set_calibration(self, factors: Tensor) -> None:
+        """Multiply the log-probability of every item's codes by factors (N + 1, L) in decoding; saved with the model.
+
+        Items that share a prefix have equal factors on it.
+        """
+        self.item_calibration = factors.to(self.codes.device, torch.float32)
+        self.calibration = node_factors(self.trie, self.codes, self.item_calibration)
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
+
+    def set_loss_weights(self, weights: dict[str, float]) -> None:
+        """Set what a curriculum multiplies the targets of a multi-target objective by.
+
+        Raises:
+            InputError: if the objective has no targets, or others.
+        """
+        if not isinstance(self.objective, MultiTarget):
+            raise InputError("a curriculum moves the weights of objective.method=multi_target; this model has none")
+        self.objective.mixing.set_pace(weights)
+
+    def training_parts(self) -> dict[str, Tensor]:
+        """Scalars of the latest training batch: losses of the targets, mixing coefficients; empty for plain training."""
+        return self._parts
+
+    def separate_parameters(self) -> list[SeparateGroup]:
+        """Mixing parameters have a learning rate of their own."""
+        learnt = [] if self.objective is None else list(self.objective.parameters())
+        return [SeparateGroup(learnt, self.objective.lr)] if learnt else []
 
     def encoder_input(self, histories: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, S) and mask (B, S) of histories (B, T); S = [1 +] T * L [+ 1]."""
@@ -148,6 +193,23 @@ class TIGER(TrainedRecommender):
         return torch.nn.functional.pad(labels[..., :-1], (1, 0), value=self.vocab.pad)
 
     def _losses(self, hidden: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+        """Terms (B, L) of the loss of labels (B, L) under hidden states (B, L, D): cross-entropy, or the objective's."""
+        if self.objective is None or not self.training:
+            return self._cross_entropy(hidden, targets, labels)
+        context = LossContext(
+            cross_entropy=lambda states: self._cross_entropy(states, targets, labels),
+            without_history=lambda: self._states_without_history(labels),
+        )
+        terms = self.objective(hidden, targets, context)
+        self._parts = terms.parts
+        return terms.losses
+
+    def _states_without_history(self, labels: Tensor) -> Tensor:
+        """Hidden states (B, L, D) of labels (B, L) after an empty history."""
+        encoded, mask = self.encode(labels.new_zeros(len(labels), 1))
+        return self.t5.decode(self._decoder_tokens(labels), encoded, mask)
+
+    def _cross_entropy(self, hidden: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy (B, L) of labels (B, L) under hidden states (B, L, D)."""
         smoothing = self.config.label_smoothing
         if self.config.temperature != 1:
@@ -177,7 +239,7 @@ class TIGER(TrainedRecommender):
         return self.config.is_causal
 
     def training_losses(self, batch: Batch | PrefixBatch) -> Tensor:
-        """Cross-entropy (n_targets, L) of the batch's label tokens."""
+        """Terms (n_targets, L) of the batch's label tokens whose mean is the loss: cross-entropy, or the objective's."""
         if isinstance(batch, PrefixBatch):
             return self.prefix_losses(batch.sequences, batch.first)
         return self.token_losses(batch.histories, batch.targets)
@@ -213,6 +275,7 @@ class TIGER(TrainedRecommender):
             k=k,
             scoring=self.config.scoring,
             exclude=exclude,
+            calibration=self.calibration,
         )
         return Recommendations(found.items, found.scores)
 
@@ -227,6 +290,8 @@ class TIGER(TrainedRecommender):
         digest = hashlib.sha256(self.codes.cpu().numpy().tobytes())
         for name, value in sorted(self.t5.state_dict().items()):
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        if self.item_calibration is not None:
+            digest.update(self.item_calibration.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
@@ -238,6 +303,8 @@ class TIGER(TrainedRecommender):
         bank_folder = folder / "bank"
         bank_folder.mkdir(exist_ok=True)
         self.bank.save(bank_folder)
+        if self.item_calibration is not None:
+            save_calibration(self.item_calibration, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "TIGER":
@@ -253,4 +320,7 @@ class TIGER(TrainedRecommender):
             raise InputError(f"{error.filename} does not exist; {folder} holds no trained model") from None
         model = cls(settings["config"], TokenizerBank.load(folder / "bank"))
         model.t5.load_state_dict(weights)
+        factors = load_calibration(folder)
+        if factors is not None:
+            model.set_calibration(factors)
         return model.eval()

@@ -16,7 +16,7 @@ from tigerlite.data.sequences import Batch
 from tigerlite.distributed import all_reduce_sum
 from tigerlite.evaluation.ranking import ranks_in_list
 from tigerlite.losses.weighted_cross_entropy import weighted_mean
-from tigerlite.optim import OptimizerConfig, build_optimizer, build_schedule, count_parameters
+from tigerlite.optim import OptimizerConfig, SeparateGroup, build_optimizer, build_schedule, count_parameters
 from tigerlite.recommenders.base import Recommendations, Recommender
 
 VALIDATION_CUTOFF = 10
@@ -50,6 +50,10 @@ class TrainedRecommender(LightningModule, Recommender):
     @abstractmethod
     def training_losses(self, batch: Batch | PrefixBatch) -> Tensor:
         """Losses of the batch's targets, (n_targets,) or (n_targets, L)."""
+
+    def separate_parameters(self) -> list[SeparateGroup]:
+        """Parameters with a learning rate of their own, without weight decay or clipping."""
+        return []
 
     @abstractmethod
     def validation_losses(self, batch: Batch) -> Tensor:
@@ -118,12 +122,16 @@ class TrainedRecommender(LightningModule, Recommender):
         """Clip the norm; Lightning refuses to under autocast with a fused optimizer, though bf16 has no scaler to undo."""
         if gradient_clip_val:
             # In the optimizer's order, as Lightning does: another order of summation rounds differently.
-            parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+            groups = [group for group in optimizer.param_groups if group.get("clipped", True)]
+            parameters = [weight for group in groups for weight in group["params"]]
             torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW and the schedule, stepped per optimiser step."""
-        optimizer = build_optimizer(self, self._optimizer, fused=self.trainer.precision != "16-mixed")
+        separate = self.separate_parameters()
+        optimizer = build_optimizer(
+            self, self._optimizer, fused=self.trainer.precision != "16-mixed", separate=separate
+        )
         n_epochs = max(self.trainer.max_epochs or 1, 1)
         steps = max(int(self.trainer.estimated_stepping_batches) // n_epochs, 1)
         schedule = build_schedule(optimizer, self._optimizer, steps_per_epoch=steps, n_epochs=n_epochs)

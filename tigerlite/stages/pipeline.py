@@ -111,6 +111,12 @@ class PipelineConfig:
         making = STAGES.index("prepare") < STAGES.index(self.until) < STAGES.index("pretrain")
         return making or any(stage.needs_identifiers for stage in trained)
 
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether identifiers or the weights of a loss are made of item embeddings."""
+        trained = [stage for stage in (self.pretrain, self.finetune) if stage.enabled]
+        return self.tokenize.needs_embeddings or any(stage.needs_embeddings for stage in trained)
+
     def seeded(self) -> "PipelineConfig":
         """The config with `seed` written into the sections."""
         if self.seed is None:
@@ -168,9 +174,11 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
         _identify(config, runs, run, last)
     base = None
     if last >= STAGES.index("pretrain") and config.pretrain.enabled:
-        base = run.model = runs.stage("pretrain", recommend, config.pretrain, run.dataset, run.bank)
+        extra = (None, run.embeddings) if config.pretrain.needs_embeddings else ()
+        base = run.model = runs.stage("pretrain", recommend, config.pretrain, run.dataset, run.bank, *extra)
     if last >= STAGES.index("finetune") and config.finetune.enabled:
-        run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base)
+        extra = (run.embeddings,) if config.finetune.needs_embeddings else ()
+        run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base, *extra)
     if last >= STAGES.index("evaluate"):
         run.evaluation = runs.stage("evaluate", evaluate, config.evaluate, run.dataset, run.model)
         runs.context.tracker.summary(run.evaluation.metrics[run.model.name])
@@ -179,7 +187,7 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
 
 def _identify(config: PipelineConfig, runs: Runs, run: Run, last: int) -> None:
     """From item texts to semantic ids."""
-    if last >= STAGES.index("encode") and config.tokenize.needs_embeddings:
+    if last >= STAGES.index("encode") and config.needs_embeddings:
         run.embeddings = runs.stage("encode", encode, config.encode, run.dataset, encode.source(config.encode))
     if last >= STAGES.index("teacher") and config.teacher.enabled:
         runs.stage("teacher", recommend, config.teacher, run.dataset)

@@ -1,17 +1,22 @@
 """Stages `pretrain`, `finetune` and `teacher`: train a recommender, generative or classic, on sequences (and identifiers)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from lightning.pytorch import Callback
 
+from tigerlite.callbacks.curriculum import Curriculum
 from tigerlite.callbacks.early_stopping import ResumableEarlyStopping
 from tigerlite.callbacks.epoch_seed import EpochSeed
-from tigerlite.config import InputError, check_choice, to_dict
+from tigerlite.callbacks.loss_trajectory import LossTrajectory
+from tigerlite.config import ConfigError, InputError, check_choice, to_dict
 from tigerlite.data.datamodule import SequenceDataModule
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts
 from tigerlite.distributed import is_rank_zero
+from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.recommenders import KINDS
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
@@ -22,6 +27,8 @@ from tigerlite.recommenders.teacher import FILE as TEACHER
 from tigerlite.recommenders.teacher import save_teacher
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.recommenders.training import TrainedRecommender
+from tigerlite.stages.objective import build_objective
+from tigerlite.stages.objective_config import ObjectiveConfig
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
 from tigerlite.tokenizers.bank import TokenizerBank
 
@@ -44,14 +51,28 @@ class RecommendConfig:
     """Used by method=nextitem."""
     itemknn: ItemKNNConfig = field(default_factory=ItemKNNConfig)
     """Used by method=itemknn."""
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    """How method=tiger weights the tokens of a target."""
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
+        if self.objective.method == "cft" and not (self.tiger.user_token or self.tiger.eos):
+            raise ConfigError("objective.method=cft reads an empty history, which needs tiger.user_token=true")
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Sections of the methods that were not chosen; popularity has none."""
-        return tuple(name for name in METHODS if name not in (self.method, "popularity"))
+        """Sections of the methods that were not chosen; popularity has none, and plain training no objective."""
+        others = tuple(name for name in METHODS if name not in (self.method, "popularity"))
+        return others if self._weights_tokens else (*others, "objective")
+
+    @property
+    def _weights_tokens(self) -> bool:
+        return self.method == "tiger" and self.objective.method != "plain"
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether the objective's weights are fitted from item embeddings."""
+        return self._weights_tokens and self.objective.needs_embeddings
 
     @property
     def needs_identifiers(self) -> bool:
@@ -68,6 +89,7 @@ def run(
     dataset: RecDataset,
     bank: TokenizerBank | None = None,
     base: Recommender | None = None,
+    embeddings: ItemEmbeddings | None = None,
     *,
     out: Path,
     context: Context | None = None,
@@ -79,6 +101,7 @@ def run(
         dataset: sequences; the training part of each is all that is learnt from.
         bank: identifiers of the same catalogue, where the method reads them.
         base: a trained TIGER whose weights to start from.
+        embeddings: of all items, where `config.needs_embeddings`.
         out: folder; an interrupted run's `last.ckpt` in it is continued.
         context: Trainer settings and tracker.
 
@@ -104,7 +127,8 @@ def run(
         model = NextItem(to_dict(settings), item_counts(dataset), stage=stage)
     if base is not None:
         _start_from(base, model)
-    _train(model, settings, dataset, out, context)
+    callbacks = _weight_tokens(config, model, dataset, bank, embeddings, out) if config.method == "tiger" else []
+    _train(model, settings, dataset, out, context, callbacks)
     if not is_rank_zero():
         return None
     checkpoint = torch.load(out / BEST, weights_only=True, map_location="cpu")
@@ -135,15 +159,36 @@ def _checked(bank: TokenizerBank | None, dataset: RecDataset) -> TokenizerBank:
     return bank
 
 
+def _weight_tokens(
+    config: RecommendConfig,
+    model: TIGER,
+    dataset: RecDataset,
+    bank: TokenizerBank,
+    embeddings: ItemEmbeddings | None,
+    out: Path,
+) -> list[Callback]:
+    """Give the model its objective; what moves and shows it during training."""
+    built = build_objective(config.objective, dataset, bank, embeddings, eos=config.tiger.eos, folder=out)
+    if built is None:
+        return []
+    model.set_objective(built.module)
+    if built.calibration is not None:
+        model.set_calibration(built.calibration)
+    moving = config.objective.method == "multi_target" and config.objective.curriculum.schedule != "none"
+    targets = config.objective.multi_target.targets
+    return [*([Curriculum(config.objective.curriculum, targets)] if moving else []), LossTrajectory(model.stage)]
+
+
 def _train(
     model: TrainedRecommender,
     settings: TIGERConfig | NextItemConfig,
     dataset: RecDataset,
     out: Path,
     context: Context,
+    more: Sequence[Callback],
 ) -> None:
     monitor = f"{model.stage}/{model.monitor}"
-    callbacks = [EpochSeed(settings.seed)]
+    callbacks = [EpochSeed(settings.seed), *more]
     if settings.patience:
         callbacks.append(ResumableEarlyStopping(monitor, patience=settings.patience, mode="max"))
     epochs = context.trainer.epochs(settings.epochs)

@@ -201,7 +201,7 @@ def _sources(config: PipelineConfig) -> list[str]:
     if not config.needs_identifiers:
         return []
     given = [tokenize.source(config.tokenize)]
-    if config.tokenize.needs_embeddings:
+    if config.needs_embeddings:
         given += [encode.source(config.encode), fuse.source(config.fuse)]
     return [source.fingerprint for source in given if source is not None]
 

@@ -1,0 +1,258 @@
+"""Objectives fitted to a bank and a data set: configs, counts, spread, resuming inside a curriculum, two processes."""
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tigerlite.callbacks.curriculum import CurriculumConfig
+from tigerlite.config import InputError, fingerprint
+from tigerlite.data.dataset import RecDataset
+from tigerlite.encoders.embeddings import ItemEmbeddings
+from tigerlite.losses.mixing import MultiTargetConfig
+from tigerlite.losses.token_weights.fitted import TokenWeights
+from tigerlite.losses.token_weights.frequency import FrequencyConfig
+from tigerlite.losses.token_weights.front_greater import FrontGreaterConfig
+from tigerlite.losses.token_weights.igd import IGDConfig
+from tigerlite.losses.token_weights.position import PositionConfig
+from tigerlite.optim import OptimizerConfig
+from tigerlite.recommenders.t5 import T5Config
+from tigerlite.recommenders.tiger import TIGER, TIGERConfig
+from tigerlite.stages import recommend
+from tigerlite.stages.objective import build_objective, target_counts
+from tigerlite.stages.objective_config import METHODS, ObjectiveConfig
+from tigerlite.stages.recommend import RecommendConfig
+from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+N_ITEMS = 12
+CURRICULUM = CurriculumConfig(schedule="exponential", kappa=3.0)
+FULL = ObjectiveConfig(
+    method="multi_target",
+    frequency=FrequencyConfig(beta=None, normalise="corpus"),
+    multi_target=MultiTargetConfig(lr=0.05),
+    curriculum=CURRICULUM,
+)
+CONFIG = RecommendConfig(
+    tiger=TIGERConfig(
+        t5=T5Config(n_encoder_layers=1, n_decoder_layers=1, d_model=16, n_heads=2, d_kv=8, d_ff=32, dropout=0.1),
+        optimizer=OptimizerConfig(lr=5e-3, warmup_epochs=0.5),
+        epochs=3,
+        batch_size=32,
+        valid_beams=12,
+    ),
+    objective=FULL,
+)
+
+
+def circle() -> RecDataset:
+    """Forty users who walk through twelve items in a circle."""
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(5, 9, size=40)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    items = np.concatenate([(np.arange(n) + rng.integers(N_ITEMS)) % N_ITEMS + 1 for n in lengths]).astype(np.int32)
+    users = np.arange(40)
+    return RecDataset(
+        items=items,
+        offsets=offsets,
+        train_ends=offsets[1:] - 2,
+        validation=np.stack([users, offsets[1:] - 2], axis=1),
+        test=np.stack([users, offsets[1:] - 1], axis=1),
+        user_ids=[f"u{user}" for user in users],
+        item_ids=[f"i{item}" for item in range(N_ITEMS)],
+        titles=[f"Item {item}" for item in range(N_ITEMS)],
+    )
+
+
+def grid() -> TokenizerBank:
+    """Twelve items on a grid of 4 x 3 codes."""
+    items = torch.arange(N_ITEMS)
+    codes = torch.stack([items // 3, items % 3], dim=1)
+    return TokenizerBank(torch.cat([torch.zeros(1, 2, dtype=torch.int64), codes])[None], SemanticVocab((4, 3)))
+
+
+def embeddings() -> ItemEmbeddings:
+    """Rows of the grid are far apart, its columns near."""
+    items = np.arange(N_ITEMS)
+    return ItemEmbeddings(np.stack([5.0 * (items // 3), items % 3, np.sin(items)], axis=1))
+
+
+def built(config: ObjectiveConfig, **changes):
+    return build_objective(config, circle(), grid(), embeddings(), **changes)
+
+
+def trained(config: RecommendConfig, out: Path, context: Context | None = None):
+    out.mkdir(exist_ok=True)
+    return recommend.run(config, circle(), grid(), None, embeddings(), out=out, context=context)
+
+
+def weights(model: TIGER) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.t5.parameters()])
+
+
+def test_plain_training_is_named_as_without_an_objective_and_trains_the_same(tmp_path):
+    plain = RecommendConfig(objective=ObjectiveConfig(eos_weight=0.5, position=PositionConfig(beta=0.9)))
+    assert fingerprint(plain) == fingerprint(RecommendConfig())
+    assert "objective" in RecommendConfig().unused
+    assert "objective" in replace(CONFIG, method="nextitem").unused
+    assert build_objective(ObjectiveConfig(), circle(), grid()) is None
+
+
+def test_targets_are_counted_once_per_training_sample():
+    dataset = circle()
+    counts = np.zeros(N_ITEMS + 1, dtype=np.int64)
+    for start, end in zip(dataset.offsets[:-1], dataset.train_ends, strict=True):
+        for item in dataset.items[start + 1 : end]:
+            counts[item] += 1
+    assert target_counts(dataset).tolist() == counts.tolist()
+
+
+@pytest.mark.parametrize("eos", [False, True])
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in ("plain", "rank", "cft")])
+def test_fitted_weights_have_mean_one_over_the_training_tokens(method, eos, tmp_path):
+    built(ObjectiveConfig(method=method), eos=eos, folder=tmp_path)
+    tables = TokenWeights.load(tmp_path, grid().fingerprint).tables
+    counts = target_counts(circle()).double()
+    for name in set(tables) - {"calibration"}:
+        table = tables[name].double().expand(N_ITEMS + 1, -1)
+        assert table.shape[1] == 2 + eos
+        assert float((table.mean(dim=1) * counts).sum() / counts.sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_fitted_weights_are_kept_with_the_identifiers_they_are_for(tmp_path):
+    built(FULL, folder=tmp_path)
+    kept = TokenWeights.load(tmp_path, grid().fingerprint)
+    assert set(kept.tables) == {"front_greater", "frequency"}
+    assert kept.statistics["front_greater"]["gain"][0] > kept.statistics["front_greater"]["gain"][1]
+    assert 0 < kept.statistics["frequency"]["beta"] < 1
+    with pytest.raises(InputError, match="were fitted on identifiers"):
+        TokenWeights.load(tmp_path, "another")
+
+
+@pytest.mark.parametrize("method", ["front_greater", "frequency"])
+def test_every_member_of_a_bank_has_weights_of_its_own(method, tmp_path):
+    first = grid()
+    shuffled = torch.cat([first.primary[:1], first.primary[1:][torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 11, 10])]])
+    both = TokenizerBank(torch.stack([first.primary, shuffled]), first.vocab)
+    found = {}
+    for name, bank in (("first", first), ("second", TokenizerBank(shuffled[None], first.vocab)), ("both", both)):
+        (tmp_path / name).mkdir()
+        build_objective(ObjectiveConfig(method=method), circle(), bank, embeddings(), folder=tmp_path / name)
+        table = TokenWeights.load(tmp_path / name, bank.fingerprint).tables[method]
+        found[name] = table.expand(N_ITEMS + 1, -1) if name != "both" else table
+    assert torch.equal(found["both"], torch.cat([found["first"], found["second"]]))
+    assert not torch.equal(found["first"], found["second"])
+
+
+def test_the_spread_is_said_and_an_inert_weighting_is_warned_of(caplog):
+    caplog.set_level(logging.INFO)
+    built(ObjectiveConfig(method="frequency", frequency=FrequencyConfig(beta=0.1)))
+    assert "frequency weights over 100 training targets: std 0.000" in caplog.text.replace(
+        str(int(target_counts(circle()).sum())), "100"
+    )
+    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "frequency weighting is inert: std 0.000 < .05 is plain cross-entropy; with beta=0.1" in warning.message
+
+
+def test_a_weighting_that_acts_is_not_warned_of(caplog):
+    built(ObjectiveConfig(method="position"))
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_calibration_is_igds_alone():
+    assert built(ObjectiveConfig(method="igd")).calibration.shape == (N_ITEMS + 1, 2)
+    assert built(ObjectiveConfig(method="igd", igd=IGDConfig(alpha=0.0))).calibration is None
+    assert built(FULL).calibration is None
+
+
+def test_front_greater_without_embeddings_is_refused():
+    with pytest.raises(InputError, match="front_greater weights are fitted from item embeddings and none are given"):
+        build_objective(ObjectiveConfig(method="front_greater"), circle(), grid())
+
+
+def test_more_whitened_directions_than_the_embeddings_span_are_refused():
+    config = ObjectiveConfig(method="front_greater", front_greater=FrontGreaterConfig(whiten=9))
+    with pytest.raises(InputError, match=r"whiten=9 is more than the directions that the embeddings \(12 items x 3"):
+        built(config)
+
+
+def test_whitening_changes_the_profile():
+    raw, white = (
+        built(ObjectiveConfig(method="front_greater", front_greater=FrontGreaterConfig(whiten=n))).module.table
+        for n in (0, 2)
+    )
+    assert (raw - white).abs().max() > 0.05
+
+
+def test_a_level_that_would_never_be_learnt_is_refused():
+    with pytest.raises(InputError, match="position give code 2 of every training target the weight 0"):
+        built(ObjectiveConfig(method="position", position=PositionConfig(beta=0.0)))
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "plain"])
+def test_every_objective_trains_a_model_that_is_served_as_trained(method, tmp_path):
+    found = trained(replace(CONFIG, objective=ObjectiveConfig(method=method)), tmp_path)
+    items, scores = found.recommend(torch.tensor([[1, 2, 3]]), k=5)
+    assert (items > 0).all()
+    assert torch.isfinite(scores).all()
+    assert recommend.load(tmp_path).fingerprint == found.fingerprint
+
+
+@pytest.mark.parametrize("encoder_attention", ["bidirectional", "causal"])
+def test_a_run_resumed_inside_a_curriculum_equals_an_uninterrupted_one(tmp_path, monkeypatch, encoder_attention):
+    config = replace(CONFIG, tiger=replace(CONFIG.tiger, encoder_attention=encoder_attention))
+    expected = trained(config, tmp_path / "whole")
+    original = TIGER.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.current_epoch == 1 and batch_idx == 3:
+            raise RuntimeError("killed")
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(TIGER, "training_step", interrupted)
+    # A checkpoint after every batch, so that the run goes on inside an epoch.
+    often = Context(trainer=TrainerConfig(accelerator="cpu", progress=False, checkpoint_minutes=1e-9))
+    with pytest.raises(RuntimeError, match="killed"):
+        trained(config, tmp_path / "broken", often)
+    left = torch.load(tmp_path / "broken" / "last.ckpt", weights_only=True)
+    assert left["callbacks"]["Curriculum"]["weights"]["frequency"] > 0
+    assert left["state_dict"]["objective.mixing.state"].abs().max() > 0
+    monkeypatch.setattr(TIGER, "training_step", original)
+    resumed = trained(config, tmp_path / "broken")
+    torch.testing.assert_close(weights(resumed), weights(expected), atol=0, rtol=0)
+    ends = [torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"] for name in ("whole", "broken")]
+    assert torch.equal(ends[0]["objective.mixing.state"], ends[1]["objective.mixing.state"])
+
+
+def test_passes_of_a_step_and_processes_change_nothing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, __file__, str(tmp_path / "two")], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    one = trained(_without_dropout(), tmp_path / "one")
+    split = Context(trainer=TrainerConfig(accelerator="cpu", progress=False, accumulate=2))
+    parts = trained(_without_dropout(), tmp_path / "parts", split)
+    torch.testing.assert_close(weights(parts), weights(one), atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(weights(recommend.load(tmp_path / "two")), weights(one), atol=2e-3, rtol=2e-3)
+    states = [
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"]["objective.mixing.state"]
+        for name in ("one", "parts", "two")
+    ]
+    for state in states[1:]:
+        torch.testing.assert_close(state, states[0], atol=2e-3, rtol=2e-3)
+
+
+def _without_dropout() -> RecommendConfig:
+    return replace(CONFIG, tiger=replace(CONFIG.tiger, t5=replace(CONFIG.tiger.t5, dropout=0.0), max_history=3))
+
+
+if __name__ == "__main__":
+    # Lightning's ddp starts this file again for the second process.
+    two_processes = Context(trainer=TrainerConfig(accelerator="cpu", devices=2, strategy="ddp", progress=False))
+    trained(_without_dropout(), Path(sys.argv[1]), two_processes)

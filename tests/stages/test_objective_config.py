@@ -1,0 +1,55 @@
+"""Objectives are named by what they read, and refuse settings that contradict each other."""
+
+from dataclasses import replace
+
+import pytest
+
+from tigerlite.callbacks.curriculum import CurriculumConfig
+from tigerlite.config import ConfigError, fingerprint
+from tigerlite.losses.mixing import MultiTargetConfig
+from tigerlite.losses.token_weights.front_greater import FrontGreaterConfig
+from tigerlite.losses.token_weights.igd import IGDConfig
+from tigerlite.losses.token_weights.position import PositionConfig
+from tigerlite.recommenders.tiger import TIGERConfig
+from tigerlite.stages.objective_config import ObjectiveConfig
+from tigerlite.stages.recommend import RecommendConfig
+
+CURRICULUM = CurriculumConfig(schedule="exponential", kappa=3.0)
+FULL = ObjectiveConfig(method="multi_target", curriculum=CURRICULUM)
+
+
+def test_sections_that_a_method_does_not_read_name_no_other_result():
+    position = ObjectiveConfig(method="position")
+    assert fingerprint(replace(position, igd=IGDConfig(beta=0.5))) == fingerprint(position)
+    assert fingerprint(replace(position, position=PositionConfig(beta=0.5))) != fingerprint(position)
+    assert fingerprint(replace(FULL, position=PositionConfig(beta=0.5))) == fingerprint(FULL)
+    assert fingerprint(replace(FULL, curriculum=replace(CURRICULUM, c=1.0))) == fingerprint(FULL)
+    assert fingerprint(replace(FULL, curriculum=replace(CURRICULUM, kappa=1.0))) != fingerprint(FULL)
+    only_original_and_frequency = replace(FULL, multi_target=MultiTargetConfig(targets=("frequency", "original")))
+    other = replace(only_original_and_frequency, front_greater=FrontGreaterConfig(form="log1p"))
+    assert fingerprint(other) == fingerprint(only_original_and_frequency)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "front_grater"}, "did you mean 'front_greater'"),
+        ({"eos_weight": -1.0}, "eos_weight=-1.0 is out of range"),
+        (
+            {
+                "method": "multi_target",
+                "multi_target": MultiTargetConfig(targets=("front_greater", "original")),
+                "curriculum": CURRICULUM,
+            },
+            "curriculum.schedule=exponential moves weight to or from frequency, which multi_target.targets=",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        ObjectiveConfig(**changes)
+
+
+def test_a_counterfactual_needs_something_to_read():
+    with pytest.raises(ConfigError, match="objective.method=cft reads an empty history, which needs tiger.user_token"):
+        RecommendConfig(tiger=TIGERConfig(user_token=False), objective=ObjectiveConfig(method="cft"))

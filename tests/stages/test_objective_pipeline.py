@@ -1,0 +1,87 @@
+"""Objectives in the chain of stages: imported identifiers get embeddings for their weights, real data the known spread."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tigerlite.config import from_dict, parse
+from tigerlite.losses.token_weights.fitted import TokenWeights, spread
+from tigerlite.losses.token_weights.frequency import code_counts, frequency_weights
+from tigerlite.stages import prepare
+from tigerlite.stages.objective import target_counts
+from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.studies.plan import plan, read_study
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def test_imported_identifiers_are_weighted_by_embeddings_of_the_texts(toy_settings, tmp_path):
+    index = tmp_path / "index.json"
+    index.write_text(json.dumps({f"f{film:02d}": [f"<a_{film // 12}>", f"<b_{film % 12}>"] for film in range(60)}))
+    toy_settings["tokenize"] = {"method": "imported", "imported": {"file": str(index)}}
+    toy_settings["finetune"]["tiger"]["epochs"] = 1
+    toy_settings["finetune"]["objective"] = {
+        "method": "multi_target",
+        "frequency": {"beta": None, "normalise": "corpus"},
+        "curriculum": {"schedule": "exponential"},
+    }
+    config = replace(from_dict(PipelineConfig, toy_settings), out=tmp_path / "out")
+    run = train(config)
+    weights = TokenWeights.load(run.folders["finetune"], run.bank.fingerprint)
+    # The first code is the genre, the second the part; parts are twelve, genres five: they say more.
+    assert weights.statistics["front_greater"]["gain"][1] > weights.statistics["front_greater"]["gain"][0] > 0
+    lines = (run.folders["finetune"] / "metrics.csv").read_text().splitlines()
+    alphas = [line for line in lines if "finetune/trajectory/alpha/frequency" in line]
+    values = [float(line.rsplit(",", 1)[1]) for line in alphas]
+    assert values[0] == 0
+    assert values == sorted(values)
+    assert values[-1] > 0.5
+    # The same identifiers without such weights need no embeddings.
+    plain = from_dict(PipelineConfig, toy_settings | {"finetune": {"objective": {"method": "rank"}}})
+    assert config.needs_embeddings
+    assert not plain.needs_embeddings
+
+
+def test_a_studys_key_counts_the_embeddings_that_weights_are_fitted_from(tmp_path, monkeypatch):
+    monkeypatch.setattr("tigerlite.studies.plan.prepare.inputs_fingerprint", lambda config: "not read here")
+    study = read_study(CONFIGS / "studies" / "token_weighting.yaml")
+    keys = []
+    for number in (0, 1):
+        file = tmp_path / "rows.npy"
+        file.write_bytes(bytes([number]))
+        flags = ["--encode.method=file", f"--encode.file.path={file}", "--tokenize.collisions=random_free"]
+        keys.append({job.row: job.key for job in plan(study, "yelp_letter", flags) if job.seed == 0})
+    changed = {row for row in keys[0] if keys[0][row] != keys[1][row]}
+    curricula = {"curriculum_paper", "curriculum_released", "curriculum_recommended"}
+    assert changed == {"front_greater", "frequency", "multi_target"} | curricula
+
+
+MEASURED = [
+    (0.9, 0.015, 0.001),
+    (0.99, 0.085, 0.062),
+    (0.997, 0.246, 0.55),
+    (0.999, 0.451, 0.82),
+    (0.9999, 0.661, 0.91),
+]
+"""beta, standard deviation of the weights, share of tokens whose weight is off 1 by more than .1."""
+
+
+def test_frequency_weights_of_published_identifiers_spread_as_measured(test_data, tmp_path):
+    """On Instruments with LETTER's codes, .9 (the released code) is plain cross-entropy and .99 (the paper) nearly so."""
+    flags = [
+        f"--config={CONFIGS / 'datasets' / 'instruments_letter.yaml'}",
+        f"--prepare.folder={test_data / 'instruments'}",
+    ]
+    config = parse(PipelineConfig, flags, program="test").prepare
+    dataset = prepare.run(config, prepare.source(config, None), out=tmp_path)
+    codes = torch.from_numpy(dataset.identifiers).long()
+    targets = target_counts(dataset)
+    counts = code_counts(codes[1:], targets[1:])
+    for beta, std, beyond_10 in MEASURED:
+        weights = frequency_weights(counts, beta, normalise="sequence", targets=targets[1:])
+        found = spread(torch.nn.functional.pad(weights, (0, 0, 1, 0)), targets)
+        assert found.std == pytest.approx(std, rel=0.1, abs=0.002)
+        assert found.beyond_10 == pytest.approx(beyond_10, abs=0.01)

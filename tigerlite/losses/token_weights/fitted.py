@@ -1,0 +1,140 @@
+"""Token weights as an artifact: tables fitted from codes, embeddings and training targets, kept with the run.
+
+A table holds a weight for every token of every target item, so that a training step only gathers it. How much a weighting
+differs from plain cross-entropy is its `Spread` over the training targets' tokens.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tigerlite.config import InputError
+
+_TABLES, _META = "token_weights.safetensors", "token_weights.json"
+INERT = 0.05
+"""Standard deviation of the weights below which training cannot be told from plain cross-entropy."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Weights over the tokens of all training targets."""
+
+    std: float
+    """Standard deviation."""
+    deviation: float
+    """Mean of |w - 1|."""
+    beyond_10: float
+    """Share of tokens with |w - 1| > .1."""
+    beyond_25: float
+    """Share of tokens with |w - 1| > .25."""
+
+    @property
+    def inert(self) -> bool:
+        """Whether the weighting is numerically plain cross-entropy."""
+        return self.std < INERT
+
+
+@dataclass(frozen=True, eq=False)
+class TokenWeights:
+    """Fitted tables of weights.
+
+    Args:
+        tables: name -> (N + 1, P), row 0 padding, or (1, P) where all items have the same weights; mean 1 over the tokens
+            of the training targets.
+        bank: fingerprint of the identifiers they were fitted on.
+        statistics: what was found in fitting, for people.
+    """
+
+    tables: dict[str, Tensor]
+    bank: str
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write `token_weights.safetensors` and `token_weights.json` into an existing folder."""
+        save_file({name: table.float().contiguous() for name, table in self.tables.items()}, folder / _TABLES)
+        (folder / _META).write_text(json.dumps({"bank": self.bank, "statistics": self.statistics}, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, bank: str) -> "TokenWeights":
+        """What `save` wrote, for the bank with this fingerprint.
+
+        Raises:
+            InputError: if there are none, or they were fitted on other identifiers.
+        """
+        if not (folder / _META).is_file() or not (folder / _TABLES).is_file():
+            raise InputError(f"{folder} holds no token weights ({_TABLES} and {_META})")
+        meta = json.loads((folder / _META).read_text())
+        if meta["bank"] != bank:
+            raise InputError(
+                f"the token weights in {folder} were fitted on identifiers {meta['bank']}, not on {bank}; use those of a "
+                "run with these identifiers, or fit them anew"
+            )
+        return cls(load_file(folder / _TABLES), meta["bank"], meta["statistics"])
+
+
+def spread(table: Tensor, targets: Tensor) -> Spread:
+    """How far weights are from 1 over the tokens of the training targets.
+
+    Args:
+        table: (N + 1, P) or (1, P).
+        targets: (N + 1,) how often each item is a training target.
+
+    >>> spread(torch.tensor([[0.0, 0.0], [0.5, 1.5]]), torch.tensor([0, 3])).std
+    0.5
+    """
+    shares = targets.double() / targets.sum()
+    weights = table.double().expand(len(shares), -1)
+
+    def mean(values: Tensor) -> float:
+        return float((values.mean(dim=1) * shares).sum())
+
+    away = (weights - 1).abs()
+    variance = mean(weights.square()) - mean(weights) ** 2
+    return Spread(
+        std=max(variance, 0.0) ** 0.5,
+        deviation=mean(away),
+        beyond_10=mean((away > 0.1).double()),
+        beyond_25=mean((away > 0.25).double()),
+    )
+
+
+def with_end(table: Tensor, weight: float) -> Tensor:
+    """The table (., L) of mean 1 with a column for EOS, mean 1 again: (., L + 1).
+
+    arXiv 2601.17787's code gives EOS the weight 1 and leaves the others; so it is here with weight=1.
+    """
+    n_levels = table.shape[1]
+    scale = (n_levels + 1) / (n_levels + weight)
+    return torch.nn.functional.pad(table, (0, 1), value=weight) * scale
+
+
+def require_every_position(tables: dict[str, Tensor], targets: Tensor) -> None:
+    """Refuse weights under which a level would never be learnt.
+
+    Args:
+        tables: those whose mixture is trained on; (N + 1, P) or (1, P) each.
+        targets: (N + 1,).
+
+    Raises:
+        InputError: if all of them are 0 at a position for every training target.
+    """
+    trained = targets > 0
+    mass = torch.stack([(t[trained] if len(t) > 1 else t).abs().sum(dim=0).double() for t in tables.values()]).sum(
+        dim=0
+    )
+    if bool((mass == 0).any()):
+        level = int((mass == 0).nonzero()[0]) + 1
+        raise InputError(
+            f"{' and '.join(tables)} give code {level} of every training target the weight 0, so it would never be learnt; "
+            "mix them with original (objective.method=multi_target) or change their settings"
+        )
+
+
+def described(found: Spread) -> dict[str, float]:
+    """A spread as primitives."""
+    return asdict(found)

@@ -1,0 +1,77 @@
+"""The `objective` section: how a generative recommender weights the tokens of a target."""
+
+from dataclasses import dataclass, field
+
+from tigerlite.callbacks.curriculum import LATE, CurriculumConfig
+from tigerlite.config import ConfigError, check, check_choice
+from tigerlite.losses.mixing import ORIGINAL, MultiTargetConfig
+from tigerlite.losses.token_weights import (
+    MEMBERS,
+    CFTConfig,
+    FrequencyConfig,
+    FrontGreaterConfig,
+    IGDConfig,
+    PositionConfig,
+    RankConfig,
+)
+
+METHODS = ("plain", *MEMBERS, "multi_target")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """How the tokens of a target are weighted; used by method=tiger."""
+
+    method: str = "plain"
+    """plain (cross-entropy), front_greater, frequency, multi_target (arXiv 2601.17787), or its rivals rank, position, cft,
+    igd. Validation is plain cross-entropy and NDCG@10 for all."""
+    eos_weight: float = 1.0
+    """Weight of EOS beside front_greater and frequency weights, where the mean code has 1; only with tiger.eos=true."""
+    front_greater: FrontGreaterConfig = field(default_factory=FrontGreaterConfig)
+    """Used by method=front_greater and multi_target."""
+    frequency: FrequencyConfig = field(default_factory=FrequencyConfig)
+    """Used by method=frequency and multi_target."""
+    multi_target: MultiTargetConfig = field(default_factory=MultiTargetConfig)
+    """Used by method=multi_target."""
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    """Used by method=multi_target."""
+    rank: RankConfig = field(default_factory=RankConfig)
+    """Used by method=rank."""
+    position: PositionConfig = field(default_factory=PositionConfig)
+    """Used by method=position."""
+    cft: CFTConfig = field(default_factory=CFTConfig)
+    """Used by method=cft."""
+    igd: IGDConfig = field(default_factory=IGDConfig)
+    """Used by method=igd."""
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, METHODS)
+        check(self.eos_weight >= 0, "eos_weight", self.eos_weight, "a number >= 0")
+        if self.method != "multi_target":
+            return
+        needed = {"exponential": {LATE}, "linear": {ORIGINAL}, "staged": {LATE, ORIGINAL, "front_greater"}}
+        missing = sorted(needed.get(self.curriculum.schedule, set()) - set(self.multi_target.targets))
+        if missing:
+            raise ConfigError(
+                f"curriculum.schedule={self.curriculum.schedule} moves weight to or from {', '.join(missing)}, which "
+                f"multi_target.targets={list(self.multi_target.targets)} lacks; add it, or set schedule=none"
+            )
+
+    @property
+    def weightings(self) -> tuple[str, ...]:
+        """Fitted tables that are used."""
+        if self.method == "multi_target":
+            return tuple(target for target in self.multi_target.targets if target != ORIGINAL)
+        return (self.method,) if self.method in ("front_greater", "frequency", "position", "igd") else ()
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether weights are fitted from item embeddings."""
+        return "front_greater" in self.weightings
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Sections that the method does not read."""
+        used = {self.method, *self.weightings, *(("curriculum",) if self.method == "multi_target" else ())}
+        ends = () if used & {"front_greater", "frequency"} else ("eos_weight",)
+        return (*(name for name in (*MEMBERS, "multi_target", "curriculum") if name not in used), *ends)
