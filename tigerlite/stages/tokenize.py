@@ -9,14 +9,23 @@ from typing import Any
 import numpy as np
 import torch
 
+from tigerlite.callbacks.checkpoint_ensemble import CheckpointEnsemble, window_epochs
 from tigerlite.callbacks.codebook_health import LOW_SHARE, CodebookHealth, low_perplexity
 from tigerlite.callbacks.early_stopping import ResumableEarlyStopping
-from tigerlite.config import InputError, check, check_choice
+from tigerlite.config import ConfigError, InputError, check, check_choice
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_items
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.evaluation.codes import codes_health, collision_rate
+from tigerlite.stages.member_banks import (
+    ENSEMBLES,
+    Member,
+    from_window,
+    independent_members,
+    member_window,
+    write_bank,
+)
 from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
 from tigerlite.tokenizers import TOKENIZERS
@@ -59,17 +68,37 @@ class TokenizeConfig:
     """Train on items that occur in training sequences only, as MTGRec does; all items get codes either way."""
     seed: int = 0
     """Of collisions=random_free; the RQ-VAE has its own."""
+    members: int = 1
+    """Identifiers per item, M (15 to 25 in MTGRec, arXiv 2504.04400); 1 = the best epoch of one tokenizer."""
+    ensemble: str = "checkpoints"
+    """Where members > 1 come from: checkpoints (last epochs of one run, MTGRec) or independent (seeds seed, seed + 1, ...)."""
+    member_interval: int = 1
+    """Epochs between the members of ensemble=checkpoints (1 in MTGRec)."""
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, tuple(TOKENIZERS))
         check_choice("collisions", self.collisions, COLLISIONS)
         check(self.max_digits >= 1, "max_digits", self.max_digits, "an integer >= 1")
         check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
+        check(self.members >= 1, "members", self.members, "an integer >= 1")
+        check(self.member_interval >= 1, "member_interval", self.member_interval, "an integer >= 1")
+        check_choice("ensemble", self.ensemble, ENSEMBLES)
+        if self.members > 1:
+            check(self.method == "rqvae", "members", self.members, f"1 with method={self.method}")
+        if self.members > 1 and self.ensemble == "checkpoints" and self.rqvae.patience:
+            raise ConfigError(
+                f"members={self.members} of ensemble=checkpoints are the last epochs of a run of known length, but "
+                f"rqvae.patience={self.rqvae.patience} may end it early; set rqvae.patience=0"
+            )
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Sections of the methods that were not chosen."""
-        return tuple(name for name in TOKENIZERS if name != self.method)
+        """Sections of the methods that were not chosen, and what only several members read."""
+        if self.members == 1:
+            single = ("members", "ensemble", "member_interval")
+        else:
+            single = ("member_interval",) if self.ensemble == "independent" else ()
+        return (*(name for name in TOKENIZERS if name != self.method), *single)
 
     @property
     def needs_embeddings(self) -> bool:
@@ -132,6 +161,8 @@ def run(
     """
     out = Path(out)
     matrix = _checked_matrix(config, embeddings, dataset)
+    if config.members > 1:
+        return _members(config, matrix, dataset, out, context)
     if config.method == "rqvae":
         coded = _train_rqvae(config, matrix, dataset, out, context)
     else:
@@ -143,6 +174,36 @@ def run(
     codes = torch.from_numpy(np.concatenate([np.zeros_like(resolved.codes[:1]), resolved.codes]))
     TokenizerBank(codes[None], SemanticVocab(resolved.codebook_sizes)).save(out)
     _report(config, coded, resolved, out)
+    return load(out)
+
+
+def _members(
+    config: TokenizeConfig, matrix: np.ndarray, dataset: RecDataset, out: Path, context: Context | None
+) -> TokenizerBank | None:
+    """A bank of several members; the tokenizer that is saved, and the health that is reported, are member 0's."""
+    context = context or Context()
+    sizes = config.rqvae.codebook_sizes
+
+    def resolve(codes: np.ndarray, latents: np.ndarray | None = None, codebooks: list[np.ndarray] | None = None):
+        return _resolve(config, _Coded(codes, sizes, latents, codebooks))
+
+    if config.ensemble == "independent":
+
+        def train(number: int, folder: Path) -> Member | None:
+            seeded = config.with_seed(config.rqvae.seed + number)
+            coded = _train_rqvae(seeded, matrix, dataset, folder, context)
+            return coded and Member(coded.codes, _resolve(seeded, coded), {"seed": seeded.rqvae.seed})
+
+        members = independent_members(config.members, out, train)
+    else:
+        epochs = window_epochs(config.members, config.member_interval, context.trainer.epochs(config.rqvae.epochs))
+        window = member_window(epochs, matrix, with_latents=config.collisions == "nearest_free")
+        finished = _train_rqvae(config, matrix, dataset, out, context, window)
+        members = from_window(epochs, window.members(), resolve) if finished else []
+    if not is_rank_zero():
+        return None
+    write_bank(members, dataset.item_ids, out)
+    _report(config, _Coded(members[0].codes, sizes, None, None), members[0].resolved, out)
     return load(out)
 
 
@@ -180,8 +241,14 @@ def _checked_matrix(
 
 
 def _train_rqvae(
-    config: TokenizeConfig, matrix: np.ndarray, dataset: RecDataset, out: Path, context: Context | None
+    config: TokenizeConfig,
+    matrix: np.ndarray,
+    dataset: RecDataset,
+    out: Path,
+    context: Context | None,
+    window: CheckpointEnsemble | None = None,
 ) -> _Coded | None:
+    """Train; the weights that are saved are those of the best epoch, or of the central one of a window."""
     context = context or Context()
     settings = config.rqvae
     precision = context.trainer.resolved("precision")
@@ -197,6 +264,8 @@ def _train_rqvae(
     callbacks: list[Any] = [CodebookHealth()]
     if settings.patience:
         callbacks.append(ResumableEarlyStopping(model.monitor, patience=settings.patience, mode="min"))
+    if window is not None:
+        callbacks.append(window)
     trainer = build_trainer(
         context,
         stage=context.stage or "tokenize",
@@ -209,8 +278,10 @@ def _train_rqvae(
     fit(trainer, model, out)
     if not is_rank_zero():
         return None
-    checkpoint = torch.load(out / BEST, weights_only=True, map_location="cpu")
-    model.load_state_dict(checkpoint["state_dict"])
+    if window is not None:
+        window.members()  # before weights are looked for: a window that was not filled says so
+    best = window.weights if window else torch.load(out / BEST, weights_only=True, map_location="cpu")["state_dict"]
+    model.load_state_dict(best)
     model.cpu().save(out)
     embeddings = torch.from_numpy(matrix)
     codebooks = [codebook.vectors.detach().numpy() for codebook in model.quantizer.codebooks]
