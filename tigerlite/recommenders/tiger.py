@@ -27,6 +27,7 @@ from tigerlite.losses.weighted_cross_entropy import token_cross_entropy
 from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.beam_search import beam_search
 from tigerlite.recommenders.exact import exact_search
+from tigerlite.recommenders.member_draw import MemberDraw, Place
 from tigerlite.recommenders.t5 import T5
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
@@ -40,8 +41,12 @@ class TIGER(TrainedRecommender):
 
     Args:
         config: a `TIGERConfig` as primitives (what checkpoints hold).
-        bank: the identifiers; training and decoding use its primary member.
+        bank: the identifiers; training draws one of its members for every sample (`member_draw.py`), validation and decoding
+            use the primary one.
         stage: prefix of the logged metrics.
+
+    Raises:
+        InputError: if `head=trie`, whose classes are the paths of one member, is to train several.
     """
 
     def __init__(self, config: dict[str, Any], bank: TokenizerBank, stage: str = "finetune") -> None:
@@ -54,10 +59,14 @@ class TIGER(TrainedRecommender):
         """beam (of n_beams) or exact (every item is scored): how `recommend` decodes; validation always takes a beam."""
         self.t5 = T5(self.config.t5, self.vocab.size)
         self.trie = Trie(bank.primary)
-        tokens = self.vocab.tokens(bank.primary)
-        tokens[0] = self.vocab.pad
-        self.register_buffer("codes", bank.primary.clone(), persistent=False)
-        self.register_buffer("item_tokens", tokens, persistent=False)
+        if bank.n_members > 1 and self.config.head == "trie":
+            raise InputError(f"head=trie trains one identifier per item, not {bank.n_members}; set head=level")
+        self.draw = MemberDraw(bank.n_members, bank.n_items)
+        tokens = self.vocab.tokens(bank.codes)
+        tokens[:, 0] = self.vocab.pad
+        # Member after member: (M, N + 1, L) -> (M * (N + 1), L); the first N + 1 rows are the primary's.
+        self.register_buffer("codes", bank.codes.flatten(0, 1).clone(), persistent=False)
+        self.register_buffer("item_tokens", tokens.flatten(0, 1), persistent=False)
         # They follow from the bank; ddp, which broadcasts buffers every step, must skip them: 10 M items are 1 GB.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
@@ -145,8 +154,26 @@ class TIGER(TrainedRecommender):
         """With an encoder that sees only earlier items."""
         return self.config.is_causal
 
+    def set_group_probabilities(self, probabilities: Tensor) -> None:
+        """Draw member m of the bank with probability p_m, `probabilities` (M,), in training from now on."""
+        self.draw.set_probabilities(probabilities)
+
+    def set_draw(self, unit: str, *, seed: int, epoch: int, step: int, part: int, n_parts: int) -> None:
+        """Draw members for this part of a step's batch (see `Place`); a `unit` (sample, batch or epoch) shares a draw."""
+        self.draw.unit = unit
+        self.draw.place = Place(seed=seed, epoch=epoch, step=step, part=part, n_parts=n_parts)
+
+    def member_losses(self, batch: Batch | PrefixBatch, member: int) -> Tensor:
+        """Cross-entropy (n_targets, L) of the batch's label tokens with every item under one member of the bank."""
+        if isinstance(batch, Batch):
+            batch = batch._replace(histories=most_recent(batch.histories, self.config.max_history))
+        return self._batch_losses(self.draw.assign(batch, member))
+
     def training_losses(self, batch: Batch | PrefixBatch) -> Tensor:
-        """Cross-entropy (n_targets, L) of the batch's label tokens."""
+        """Cross-entropy (n_targets, L) of the batch's label tokens, members drawn."""
+        return self._batch_losses(self.draw.assign(batch))
+
+    def _batch_losses(self, batch: Batch | PrefixBatch) -> Tensor:
         if isinstance(batch, PrefixBatch):
             return self.prefix_losses(batch.sequences, batch.first)
         return self.token_losses(batch.histories, batch.targets)
@@ -206,7 +233,8 @@ class TIGER(TrainedRecommender):
         (folder / "model.json").write_text(json.dumps({"kind": "tiger", "config": to_dict(self.config)}, indent=1))
         bank_folder = folder / "bank"
         bank_folder.mkdir(exist_ok=True)
-        TokenizerBank(self.codes[None].cpu(), SemanticVocab(self.vocab.codebook_sizes)).save(bank_folder)
+        codes = self.codes.cpu().unflatten(0, (self.draw.n_members, -1))
+        TokenizerBank(codes, SemanticVocab(self.vocab.codebook_sizes)).save(bank_folder)
 
     @classmethod
     def load(cls, folder: Path) -> "TIGER":

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import torch
 
+from tigerlite.artifacts import write_json
 from tigerlite.callbacks.early_stopping import ResumableEarlyStopping
 from tigerlite.callbacks.epoch_seed import EpochSeed
-from tigerlite.config import InputError, check_choice, to_dict
+from tigerlite.callbacks.group_sampling import GroupSampling
+from tigerlite.config import ConfigError, InputError, check_choice, to_dict
 from tigerlite.data.datamodule import SequenceDataModule
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts
@@ -22,6 +24,13 @@ from tigerlite.recommenders.teacher import FILE as TEACHER
 from tigerlite.recommenders.teacher import save_teacher
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.recommenders.training import TrainedRecommender
+from tigerlite.stages.identifiers import (
+    GROUPS_FILE,
+    IdentifiersConfig,
+    best_of_members,
+    group_sampling,
+    require_same_catalogue,
+)
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
 from tigerlite.tokenizers.bank import TokenizerBank
 
@@ -44,14 +53,19 @@ class RecommendConfig:
     """Used by method=nextitem."""
     itemknn: ItemKNNConfig = field(default_factory=ItemKNNConfig)
     """Used by method=itemknn."""
+    identifiers: IdentifiersConfig = field(default_factory=IdentifiersConfig)
+    """Which of several identifiers per item method=tiger trains on."""
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
+        if self.identifiers.use != "primary" and self.method != "tiger":
+            raise ConfigError(f"identifiers.use={self.identifiers.use} needs method=tiger, not {self.method}")
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Sections of the methods that were not chosen; popularity has none."""
-        return tuple(name for name in METHODS if name not in (self.method, "popularity"))
+        """Sections of the methods that were not chosen (popularity has none); one identifier per item needs no choice."""
+        single = ("identifiers",) if self.identifiers.use == "primary" else ()
+        return (*(name for name in METHODS if name not in (self.method, "popularity")), *single)
 
     @property
     def needs_identifiers(self) -> bool:
@@ -95,24 +109,49 @@ def run(
         closed = Popularity.fit(dataset) if config.method == "popularity" else ItemKNN.fit(dataset, config.itemknn)
         closed.save(out)
         return load(out)
+    if config.method == "tiger":
+        bank = config.identifiers.chosen(_checked(bank, dataset))
+    if config.identifiers.use == "each":
+        return _train_each(config, dataset, bank, base, out, context)
     settings = config.tiger if config.method == "tiger" else config.nextitem
     stage = context.stage or "finetune"
     torch.manual_seed(settings.seed)
     if config.method == "tiger":
-        model = TIGER(to_dict(settings), _checked(bank, dataset), stage=stage)
+        model = TIGER(to_dict(settings), bank, stage=stage)
     else:
         model = NextItem(to_dict(settings), item_counts(dataset), stage=stage)
     if base is not None:
         _start_from(base, model)
-    _train(model, settings, dataset, out, context)
+    groups = group_sampling(config.identifiers, settings, bank, dataset) if config.method == "tiger" else None
+    _train(model, settings, dataset, out, context, groups)
     if not is_rank_zero():
         return None
     checkpoint = torch.load(out / BEST, weights_only=True, map_location="cpu")
     model.load_state_dict(checkpoint["state_dict"])
     model.cpu().save(out)
+    if groups is not None:
+        write_json(out / GROUPS_FILE, groups.records)
     if isinstance(model, NextItem):
         save_teacher(out / TEACHER, model.item_embeddings[1:], dataset.item_ids)
     return load(out)
+
+
+def _train_each(
+    config: RecommendConfig,
+    dataset: RecDataset,
+    bank: TokenizerBank,
+    base: Recommender | None,
+    out: Path,
+    context: Context,
+) -> Recommender | None:
+    """A model per member of the bank, all from the same weights; the best by validation is the result."""
+    if base is None:
+        raise InputError("identifiers.use=each starts from a pre-trained model; set pretrain.enabled=true")
+    single = replace(config, identifiers=IdentifiersConfig())
+    place = best_of_members(
+        bank, lambda member, folder: run(single, dataset, member, base, out=folder, context=context), out
+    )
+    return place and load(place)
 
 
 def load(folder: Path) -> Recommender:
@@ -127,6 +166,7 @@ def _checked(bank: TokenizerBank | None, dataset: RecDataset) -> TokenizerBank:
         raise InputError(
             f"the bank has {bank.n_items} items but the data set {dataset.n_items}; tokenize this data set"
         )
+    require_same_catalogue(bank, dataset)
     return bank
 
 
@@ -136,9 +176,10 @@ def _train(
     dataset: RecDataset,
     out: Path,
     context: Context,
+    groups: GroupSampling | None = None,
 ) -> None:
     monitor = f"{model.stage}/{model.monitor}"
-    callbacks = [EpochSeed(settings.seed)]
+    callbacks = [EpochSeed(settings.seed), *([] if groups is None else [groups])]
     if settings.patience:
         callbacks.append(ResumableEarlyStopping(monitor, patience=settings.patience, mode="max"))
     epochs = context.trainer.epochs(settings.epochs)
