@@ -211,7 +211,7 @@ class GroupSampling(Callback):
                 losses = module.member_losses(type(batch)(*(part.to(module.device) for part in batch)), member)
                 # A backward pass costs two forward ones.
                 self._work += len(losses) * (3 if losses.requires_grad else 1)
-                yield ShardLoss(shard, losses.flatten(1).mean(dim=1).sum(), len(losses))
+                yield ShardLoss(shard, losses.flatten(1).mean(dim=1).double().sum(), len(losses))
 
         return of_member
 

@@ -22,6 +22,7 @@ Weight decay and clipping, which are part of the real step too, are left out by 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -31,8 +32,10 @@ from tigerlite.config import InputError
 from tigerlite.distributed import all_reduce_sum
 
 ESTIMATORS = ("reference", "adam", "directional")
-RELATIVE_STEP = 1e-3
-"""Length of the finite difference's step as a share of the weights' norm."""
+LOSS_STEP = 1e-3
+"""By how much (nats) the finite difference's step is to change the validation loss. Measured in float32: a hundredth of it drowns
+in rounding, a hundred times it bends. The weights' norm is no measure, since weights without any gradient, whose second moment
+is 0 up to rounding, make u as long as they like."""
 
 
 class ShardLoss(NamedTuple):
@@ -200,8 +203,10 @@ def _directional(groups: Groups, adam: AdamState, wanted: Tensor, alike: bool) -
         if member == 0 or not alike:
             direction = adam.scaled(wanted[member])
             memory = float(direction.double() @ adam.first.double()) if alike else 0.0
+            # Along u the validation loss rises by <u, h> at first.
+            scale = LOSS_STEP / max(float(direction.double() @ wanted[member].double()), 1e-30)
         found = directional_derivative(
-            groups.train(member), groups.train(member), adam.parameters, direction, groups.n_shards
+            partial(groups.train, member), adam.parameters, direction, scale=scale, n_shards=groups.n_shards
         )
         slope = found[0].sum() / found[1].sum()
         scores.append((adam.betas[0] * memory + (1 - adam.betas[0]) * slope) / adam.corrections[0])
@@ -211,34 +216,30 @@ def _directional(groups: Groups, adam: AdamState, wanted: Tensor, alike: bool) -
 
 @torch.no_grad()
 def directional_derivative(
-    ahead: Iterator[ShardLoss],
-    behind: Iterator[ShardLoss],
+    losses: Callable[[], Iterator[ShardLoss]],
     parameters: Sequence[Tensor],
     direction: Tensor,
+    *,
+    scale: float,
     n_shards: int,
 ) -> Tensor:
     """Derivative of the summed losses along `direction` (P,), and targets, by shard and over all processes: (2, S) float64.
 
-    A central difference: the losses at weights moved by +- a * direction, a chosen so that the move is RELATIVE_STEP of the
-    weights' norm. The weights come back to the last bit.
+    A central difference: the losses at weights moved by +- scale * direction. The weights come back to the last bit.
 
     Args:
-        ahead: the losses; read while the weights are moved forwards.
-        behind: the same losses again; read while they are moved back.
+        losses: asked twice, for the same batches.
     """
     kept = [weight.clone() for weight in parameters]
     parts = direction.split([weight.numel() for weight in parameters])
-    norm = torch.sqrt(sum(weight.double().square().sum() for weight in parameters))
-    scale = float(RELATIVE_STEP * norm / direction.double().norm().clamp(min=1e-30))
     sums = torch.zeros(2, n_shards, dtype=torch.float64)
     try:
-        for sign, losses in ((1, ahead), (-1, behind)):
+        for sign in (1, -1):
             for weight, before, part in zip(parameters, kept, parts, strict=True):
                 weight.copy_(before + sign * scale * part.view_as(before))
-            for found in losses:
+            for found in losses():
                 sums[0, found.shard] += sign * found.total.double().cpu()
-                if sign == 1:
-                    sums[1, found.shard] += found.n_targets
+                sums[1, found.shard] += found.n_targets / 2
     finally:
         for weight, before in zip(parameters, kept, strict=True):
             weight.copy_(before)
