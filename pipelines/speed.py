@@ -15,6 +15,8 @@ BENCHMARKS = (
     "scale",
     "precision",
     "profile",
+    "mtgrec",
+    "influence",
 )
 
 

@@ -137,7 +137,12 @@ class GroupSampling(Callback):
         self.records = list(state_dict["records"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Hand the module what it draws with."""
+        """Hand the module what it draws with; say so where training ends before the first update."""
+        if self._config.influence != "uniform" and self._config.warmup_epochs >= trainer.max_epochs:
+            log.warning(
+                "influence=%s is never computed: warmup_epochs=%d, and training has %d epochs; members are drawn uniformly",
+                *(self._config.influence, self._config.warmup_epochs, trainer.max_epochs),
+            )
         pl_module.set_group_probabilities(self.probabilities)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:

@@ -11,8 +11,9 @@ served and validated, is the central epoch and not the last.
 """
 
 import json
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tigerlite.callbacks.checkpoint_ensemble import CheckpointEnsemble, central_
 from tigerlite.config import fingerprint
 from tigerlite.distributed import is_rank_zero
 from tigerlite.evaluation.codes import collision_rate
+from tigerlite.evaluation.drift import code_drift
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collisions import Resolved
 from tigerlite.tokenizers.rqvae import RQVAE
@@ -31,6 +33,9 @@ from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 ENSEMBLES = ("checkpoints", "independent")
 MEMBERS = "members.json"
+DRIFT = "drift.json"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,16 @@ def describe(member: Member) -> dict[str, Any]:
 
 
 def write_bank(members: Sequence[Member], item_ids: Sequence[str], out: Path) -> None:
-    """Save the bank of all members in `out`, and `members.json`, which describes each; the first process calls it."""
+    """Save the bank of all members in `out`, `members.json`, which describes each, and for the epochs of one run how far the
+    codes drift (`drift.json`, before collisions were resolved); the first process calls it."""
     member_bank(members, item_ids).save(out)
     write_json(out / MEMBERS, [describe(member) for member in members])
+    epochs = [member.source["epoch"] for member in members if "epoch" in member.source]
+    if len(epochs) == len(members):
+        drifts = code_drift(np.stack([member.codes for member in members]), epochs)
+        write_json(out / DRIFT, [asdict(drift) for drift in drifts])
+        for drift in drifts:
+            log.info("gap of %d epochs: first code %.2f %%, any %.2f %%", drift.gap, 100 * drift.first, 100 * drift.any)
     first = out / "member-0"
     if first.exists():
         RQVAE.load(first).save(out)
