@@ -17,6 +17,8 @@ BENCHMARKS = (
     "precision",
     "profile",
     "objective",
+    "mtgrec",
+    "influence",
 )
 
 

@@ -36,6 +36,7 @@ def _speed(*arguments: str) -> subprocess.CompletedProcess:
             4 + 3 + 4,
         ),
         ("evaluate", [*MODEL, *DATA, "--n_ranked=50", "--n_searched=2", "--n_beams=20"], 3),
+        ("mtgrec", [*MODEL, *DATA, "--batch_size=4", "--n_batches=2", "--n_members=3", "--bank_items=500"], 2),
         ("scale", [*MODEL, *DATA, "--axis=history", "--values=[2, 3]", "--batch=2"], 4),
     ],
 )
@@ -57,6 +58,22 @@ def test_benchmark_prints_a_table_and_writes_json(name, flags, n_rows, tmp_path)
         assert document["rows"][-1]["padding"] > document["rows"][0]["padding"]
     if name == "nextitem":
         assert document["rows"][2]["padding"] > document["rows"][0]["padding"]
+
+
+def test_the_influence_benchmark_scores_every_member_by_both_estimators(tmp_path):
+    out = tmp_path / "influence.json"
+    done = _speed("influence", *MODEL, "--n_users=60", "--n_groups=2", "--updates=3", "--share=0.5", f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(out.read_text())
+    assert [(row["name"], row["groups"]) for row in document["rows"]] == [
+        ("reference", "others"),
+        ("directional", "others"),
+        ("reference", "all"),
+        ("directional", "all"),
+    ]
+    assert all(sum(row["p"]) == pytest.approx(1) and len(row["scores"]) == 4 for row in document["rows"])
+    assert document["cost_ratio_all"] > 0
+    assert -1 <= document["spearman_others"] <= 1
 
 
 def test_lengths_can_come_from_a_prepared_data_set(dataset_folder, tmp_path):
@@ -187,7 +204,9 @@ def test_a_data_set_without_its_identifiers_is_one_line_and_exit_code_2(dataset_
 
 def test_unknown_benchmark_is_one_line_and_exit_code_2():
     done = _speed("trian")
-    names = "train, nextitem, beam, tokenizer, tokenizer_quality, collapse, evaluate, scale, precision, profile, objective"
+    names = (
+        "train, nextitem, beam, tokenizer, tokenizer_quality, collapse, evaluate, scale, precision, profile, objective"
+    )
     assert done.returncode == 2
     assert done.stderr == f"error: benchmark 'trian' is unknown; allowed: {names}\n"
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from speed.timing import write
 from tigerlite.config import ConfigError, check, parse
+from tigerlite.stages.identifiers import HEALTH
 from tigerlite.stages.pipeline import PipelineConfig, train
-from tigerlite.stages.tokenize import HEALTH, TokenizeConfig
-from tigerlite.tokenizers.rqvae import RQVAEConfig
+from tigerlite.stages.tokenize_config import TokenizeConfig
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from tigerlite.tokenizers import pq, rqkmeans
 from tigerlite.tokenizers.collisions import first_free, nearest_free, random_free, rank_digit
 from tigerlite.tokenizers.pq import PQConfig
 from tigerlite.tokenizers.rqkmeans import RQKMeansConfig
-from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
+from tigerlite.tokenizers.rqvae import RQVAE
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 
 DUPLICATES = 0.2
 """Share of the items that get the codes of another one."""

@@ -15,7 +15,7 @@ from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGERConfig
 from tigerlite.stages import recommend
-from tigerlite.stages.recommend import RecommendConfig
+from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.trainer import Context
 
 STAGE = "finetune"

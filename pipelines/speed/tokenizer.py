@@ -17,7 +17,8 @@ from speed.identifiers import collision_cases, encoding_cases
 from speed.timing import Case, measure, prepare, report, write
 from tigerlite.config import check, check_choice
 from tigerlite.losses.quantization import commitment_loss, reconstruction_loss
-from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
+from tigerlite.tokenizers.rqvae import RQVAE
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 
 LOOP = "DataLoader loop, fp32"
 TABLES = ("training", "encoding", "collisions")

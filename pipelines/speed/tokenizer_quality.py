@@ -15,10 +15,11 @@ from speed.timing import prepare, write
 from tigerlite.config import check
 from tigerlite.recommenders.tiger import TIGERConfig
 from tigerlite.stages import recommend, tokenize
-from tigerlite.stages.recommend import RecommendConfig
-from tigerlite.stages.tokenize import HEALTH, TokenizeConfig
+from tigerlite.stages.identifiers import HEALTH
+from tigerlite.stages.recommend_config import RecommendConfig
+from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
-from tigerlite.tokenizers.rqvae import RQVAEConfig
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 
 
 @dataclass(frozen=True, kw_only=True)

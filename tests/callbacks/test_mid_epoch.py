@@ -17,7 +17,7 @@ from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.stages import recommend
-from tigerlite.stages.recommend import RecommendConfig
+from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.trainer import LAST, Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab

@@ -22,7 +22,7 @@ from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGERConfig
 from tigerlite.serving.predictor import Predictor
 from tigerlite.stages import recommend
-from tigerlite.stages.recommend import RecommendConfig
+from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab

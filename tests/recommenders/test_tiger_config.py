@@ -12,7 +12,6 @@ from tigerlite.recommenders.tiger_config import TIGERConfig
         ({"epochs": 0}, "epochs=0 is out of range"),
         ({"eos": True}, "eos=True is out of range; allowed: false with head=level; set head=vocabulary"),
         ({"head": "levels"}, "did you mean 'level'"),
-        ({"temperature": 0.0}, "temperature=0.0 is out of range; allowed: a number > 0"),
         ({"valid_beams": 5}, "an integer >= 10"),
     ],
 )

@@ -14,7 +14,7 @@ from tigerlite import InputError, Predictor
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.recommenders.baselines.popularity import Popularity
 from tigerlite.run_file import read_run
-from tigerlite.stages.tokenize import load_tokenizer
+from tigerlite.tokenizers.saved import load_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from tigerlite.config import InputError, decisive, fingerprint
 from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.stages import recommend, tokenize
-from tigerlite.stages.recommend import RecommendConfig
-from tigerlite.stages.tokenize import TokenizeConfig
+from tigerlite.stages.recommend_config import RecommendConfig
+from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.tokenizers import CLOSED_FORM
 from tigerlite.tokenizers.collisions import COLLISIONS
 from tigerlite.tokenizers.hierarchical import HierarchicalConfig

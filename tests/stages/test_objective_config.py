@@ -12,7 +12,7 @@ from tigerlite.losses.token_weights.igd import IGDConfig
 from tigerlite.losses.token_weights.position import PositionConfig
 from tigerlite.recommenders.tiger import TIGERConfig
 from tigerlite.stages.objective_config import ObjectiveConfig
-from tigerlite.stages.recommend import RecommendConfig
+from tigerlite.stages.recommend_config import RecommendConfig
 
 CURRICULUM = CurriculumConfig(schedule="exponential", kappa=3.0)
 FULL = ObjectiveConfig(method="multi_target", curriculum=CURRICULUM)

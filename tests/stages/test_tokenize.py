@@ -15,11 +15,13 @@ from tigerlite.distributed import is_rank_zero, world_size
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.evaluation.codes import codes_health, collision_rate
 from tigerlite.stages import tokenize
-from tigerlite.stages.tokenize import TokenizeConfig
+from tigerlite.stages.identifiers import HEALTH
+from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.trainer import LAST, Context, TrainerConfig
 from tigerlite.tokenizers.collisions import nearest_free
 from tigerlite.tokenizers.imported import ImportedConfig
-from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
+from tigerlite.tokenizers.rqvae import RQVAE
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 
 N_ITEMS = 96
 SMALL = {"hidden_sizes": (16,), "latent": 8, "codebook_sizes": (8, 8), "batch_size": 32, "epochs": 4}
@@ -88,7 +90,7 @@ def test_the_tokenizer_in_the_folder_gives_the_codes_in_the_bank(finished):
 
 def test_health_file_describes_the_codes_before_resolution(finished):
     folder, settings, bank = finished
-    health = json.loads((folder / tokenize.HEALTH).read_text())
+    health = json.loads((folder / HEALTH).read_text())
     codes = bank.primary[1:, :-1].numpy()
     n_distinct = len(np.unique(codes, axis=0))
     assert health["collision_rate"] == pytest.approx(collision_rate(codes))
@@ -118,7 +120,7 @@ def test_a_run_killed_after_early_stopping_writes_the_same_bank(tmp_path):
     settings = config(rqvae={"epochs": 40, "patience": 1, "lr": 0.3})
     bank = tokenize.run(settings, items(), dataset(), out=tmp_path, context=context())
     assert torch.load(tmp_path / LAST, weights_only=True)["epoch"] < 39
-    for name in ("codes.safetensors", "bank.json", tokenize.HEALTH, "tokenizer.safetensors"):
+    for name in ("codes.safetensors", "bank.json", HEALTH, "tokenizer.safetensors"):
         (tmp_path / name).unlink()
     assert tokenize.run(settings, items(), dataset(), out=tmp_path, context=context()).fingerprint == bank.fingerprint
 
@@ -176,7 +178,7 @@ def test_imported_identifiers_need_no_embeddings(tmp_path):
     assert not settings.needs_embeddings
     bank = tokenize.run(settings, None, imported_dataset(), out=tmp_path)
     assert bank.primary[[1, 3, 4]].tolist() == [[0, 0], [1, 2], [0, 1]]
-    health = json.loads((tmp_path / tokenize.HEALTH).read_text())
+    health = json.loads((tmp_path / HEALTH).read_text())
     assert (health["n_distinct"], health["n_duplicates"], health["collision_rate"]) == (3, 3, pytest.approx(3 / 6))
     with pytest.raises(InputError, match=r"holds no tokenizer .* imported identifiers have none"):
         tokenize.load_tokenizer(tmp_path)
@@ -209,7 +211,7 @@ def test_published_indices_become_collision_free_banks(test_data, tmp_path, name
     imported = ImportedConfig(file=file, codebook_sizes=(256,) * 4)
     settings = TokenizeConfig(method="imported", collisions="random_free", imported=imported)
     bank = tokenize.run(settings, None, dataset(n_items), out=tmp_path)
-    health = json.loads((tmp_path / tokenize.HEALTH).read_text())
+    health = json.loads((tmp_path / HEALTH).read_text())
     assert (health["n_items"], health["n_duplicates"]) == (n_items, n_duplicates)
     assert bank.items(bank.primary[1:]).tolist() == list(range(1, n_items + 1))
 

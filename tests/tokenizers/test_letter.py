@@ -11,7 +11,8 @@ from tigerlite.config import ConfigError, InputError
 from tigerlite.stages.trainer import build_trainer, fit
 from tigerlite.tokenizers.collaborative import Collaborative
 from tigerlite.tokenizers.letter import LetterConfig, regularise
-from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
+from tigerlite.tokenizers.rqvae import RQVAE
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 
 N_ITEMS, WIDTH = 240, 8
 SMALL = {

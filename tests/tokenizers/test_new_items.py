@@ -7,7 +7,8 @@ from tigerlite.config import InputError
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collisions import nearest_free, rank_digit
 from tigerlite.tokenizers.new_items import add_items
-from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
+from tigerlite.tokenizers.rqvae import RQVAE
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 WIDTH = 6

@@ -9,7 +9,8 @@ from torch import nn
 
 from tigerlite.config import ConfigError, InputError, from_dict
 from tigerlite.stages.trainer import build_trainer, fit
-from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
+from tigerlite.tokenizers.rqvae import RQVAE
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 
 MODELS = Path(__file__).resolve().parents[2] / "configs" / "models"
 SMALL = {"hidden_sizes": (32,), "latent": 8, "codebook_sizes": (8, 8), "batch_size": 64}

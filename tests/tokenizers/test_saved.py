@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tigerlite.config import InputError
-from tigerlite.tokenizers.rqvae import RQVAE, RQVAEConfig
+from tigerlite.tokenizers.rqvae import RQVAE
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 from tigerlite.tokenizers.saved import load_tokenizer
 
 

@@ -32,10 +32,6 @@ class TIGERConfig:
     continue the target's prefix to an item, so that the probabilities of all items sum to one (needs scoring=trie)."""
     label_smoothing: float = 0.0
     """Mass of the target spread over the softmax's classes."""
-    temperature: float = 1.0
-    """t in the loss -log exp(z_y / t) / sum_k exp(z_k / t) of a token with logits z: LETTER's ranking-guided generation loss
-    (arXiv 2405.07314). Below 1 the most likely wrong codes count more; 1 = off, as in its released scripts. Decoding takes
-    the logits as they are."""
     scoring: str = "level"
     """How beam search normalises: level, trie (legal children) or vocabulary (as in the papers)."""
     valid_beams: int = 20
@@ -56,7 +52,6 @@ class TIGERConfig:
         check(self.batch_size >= 1, "batch_size", self.batch_size, "an integer >= 1")
         check(self.max_history >= 1, "max_history", self.max_history, "an integer >= 1")
         check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a number in [0, 1)")
-        check(self.temperature > 0, "temperature", self.temperature, "a number > 0")
         check(self.valid_beams >= 10, "valid_beams", self.valid_beams, "an integer >= 10, since NDCG@10 is measured")
         check(self.n_validation_users >= 1, "n_validation_users", self.n_validation_users, "an integer >= 1")
         check(self.validate_every >= 1, "validate_every", self.validate_every, "an integer >= 1")
@@ -69,11 +64,6 @@ class TIGERConfig:
             check(self.scoring == "trie", "scoring", self.scoring, "trie with head=trie")
             check(self.label_smoothing == 0, "label_smoothing", self.label_smoothing, "0 with head=trie")
         check(not self.eos or self.head == "vocabulary", "eos", self.eos, "false with head=level; set head=vocabulary")
-
-    @property
-    def unused(self) -> tuple[str, ...]:
-        """A temperature of 1 names no other result."""
-        return () if self.temperature != 1 else ("temperature",)
 
     @property
     def is_causal(self) -> bool:

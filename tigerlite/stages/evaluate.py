@@ -143,7 +143,7 @@ def run(
     cold = cold_slice(ranks, dataset.items[rows[:, 1]], item_counts(dataset))
     if cold is not None:
         write_json(out / COLD, asdict(cold))
-    codes = model.codes.cpu().numpy() if isinstance(model, TIGER) else None
+    codes = model.bank.primary.numpy() if isinstance(model, TIGER) else None
     figures = write_slices(out, dataset, dataset.items[rows[:, 1]], ranks=ranks, lists=lists, codes=codes)
     write_json(out / EXAMPLES, _examples(model, dataset, rows, config))
     write_json(out / METRICS, {"metrics": metrics, "settings": settings})

@@ -4,12 +4,12 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tigerlite.callbacks.codebook_health import LOW_SHARE, low_perplexity
 from tigerlite.evaluation.codes import LevelHealth, codes_health, collision_rate
+from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.tokenizers import CLOSED_FORM, TRAINED
 from tigerlite.tokenizers.collisions import (
     Resolved,
@@ -21,9 +21,6 @@ from tigerlite.tokenizers.collisions import (
 )
 from tigerlite.tokenizers.sinkhorn_rounds import sinkhorn_rounds
 from tigerlite.tokenizers.space import Space
-
-if TYPE_CHECKING:
-    from tigerlite.stages.tokenize import TokenizeConfig
 
 HEALTH = "codebook_health.json"
 
@@ -41,7 +38,7 @@ class Coded:
     """None where there are no embeddings."""
 
 
-def resolve(config: "TokenizeConfig", coded: Coded) -> Resolved:
+def resolve(config: TokenizeConfig, coded: Coded) -> Resolved:
     """What `config.collisions` makes of the codes.
 
     Raises:
@@ -61,7 +58,7 @@ def resolve(config: "TokenizeConfig", coded: Coded) -> Resolved:
     return nearest_free_in(codes, sizes, coded.space)
 
 
-def report(config: "TokenizeConfig", coded: Coded, resolved: Resolved, out: Path) -> None:
+def report(config: TokenizeConfig, coded: Coded, resolved: Resolved, out: Path) -> None:
     """Write the health of the codes before collisions were resolved, and warn where a level is hardly used."""
     levels = codes_health(coded.codes, coded.codebook_sizes)
     health = {

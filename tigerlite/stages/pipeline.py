@@ -26,8 +26,8 @@ from tigerlite.stages.encode import EncodeConfig
 from tigerlite.stages.evaluate import EvaluateConfig, Evaluation
 from tigerlite.stages.fuse import FuseConfig
 from tigerlite.stages.prepare import PrepareConfig
-from tigerlite.stages.recommend import RecommendConfig
-from tigerlite.stages.tokenize import TokenizeConfig
+from tigerlite.stages.recommend_config import RecommendConfig
+from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collaborative import Collaborative, read_collaborative

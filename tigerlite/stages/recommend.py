@@ -1,25 +1,25 @@
 """Stages `pretrain`, `finetune` and `teacher`: train a recommender, generative or classic, on sequences (and identifiers)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from lightning.pytorch import Callback
 
+from tigerlite.artifacts import write_json
 from tigerlite.callbacks.curriculum import Curriculum
 from tigerlite.callbacks.early_stopping import ResumableEarlyStopping
 from tigerlite.callbacks.epoch_seed import EpochSeed
 from tigerlite.callbacks.loss_trajectory import LossTrajectory
-from tigerlite.config import ConfigError, InputError, check_choice, to_dict
+from tigerlite.config import InputError, to_dict
 from tigerlite.data.datamodule import SequenceDataModule
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
-from tigerlite.recommenders import KINDS
 from tigerlite.recommenders.base import Recommender
-from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
+from tigerlite.recommenders.baselines.itemknn import ItemKNN
 from tigerlite.recommenders.baselines.popularity import Popularity
 from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
 from tigerlite.recommenders.saved import load_recommender
@@ -27,61 +27,20 @@ from tigerlite.recommenders.teacher import FILE as TEACHER
 from tigerlite.recommenders.teacher import save_teacher
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.recommenders.training import TrainedRecommender
+from tigerlite.stages.member_choice import (
+    GROUPS_FILE,
+    IdentifiersConfig,
+    best_of_members,
+    group_sampling,
+    require_same_catalogue,
+)
 from tigerlite.stages.objective import build_objective
-from tigerlite.stages.objective_config import ObjectiveConfig
+from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
 from tigerlite.tokenizers.bank import TokenizerBank
 
 VERSION = 1
 TRAINS = True
-METHODS = tuple(KINDS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecommendConfig:
-    """Which recommender to train, and how."""
-
-    enabled: bool = True
-    """Whether the pipeline runs this stage."""
-    method: str = "tiger"
-    """tiger (generative, reads identifiers), nextitem (SASRec, GRU4Rec, ...: scores items), itemknn or popularity."""
-    tiger: TIGERConfig = field(default_factory=TIGERConfig)
-    """Used by method=tiger."""
-    nextitem: NextItemConfig = field(default_factory=NextItemConfig)
-    """Used by method=nextitem."""
-    itemknn: ItemKNNConfig = field(default_factory=ItemKNNConfig)
-    """Used by method=itemknn."""
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    """How method=tiger weights the tokens of a target."""
-
-    def __post_init__(self) -> None:
-        check_choice("method", self.method, METHODS)
-        if self.objective.method == "cft" and not (self.tiger.user_token or self.tiger.eos):
-            raise ConfigError("objective.method=cft reads an empty history, which needs tiger.user_token=true")
-
-    @property
-    def unused(self) -> tuple[str, ...]:
-        """Sections of the methods that were not chosen; popularity has none, and plain training no objective."""
-        others = tuple(name for name in METHODS if name not in (self.method, "popularity"))
-        return others if self._weights_tokens else (*others, "objective")
-
-    @property
-    def _weights_tokens(self) -> bool:
-        return self.method == "tiger" and self.objective.method != "plain"
-
-    @property
-    def needs_embeddings(self) -> bool:
-        """Whether the objective's weights are fitted from item embeddings."""
-        return self._weights_tokens and self.objective.needs_embeddings
-
-    @property
-    def needs_identifiers(self) -> bool:
-        """Whether the method reads semantic ids."""
-        return self.method == "tiger"
-
-    def with_seed(self, seed: int) -> "RecommendConfig":
-        """The same config with another seed everywhere."""
-        return replace(self, tiger=replace(self.tiger, seed=seed), nextitem=replace(self.nextitem, seed=seed))
 
 
 def run(
@@ -118,25 +77,53 @@ def run(
         closed = Popularity.fit(dataset) if config.method == "popularity" else ItemKNN.fit(dataset, config.itemknn)
         closed.save(out)
         return load(out)
+    if config.method == "tiger":
+        bank = config.identifiers.chosen(_checked(bank, dataset))
+    if config.identifiers.use == "each":
+        return _train_each(config, dataset, bank, base, embeddings, out, context)
     settings = config.tiger if config.method == "tiger" else config.nextitem
     stage = context.stage or "finetune"
     torch.manual_seed(settings.seed)
     if config.method == "tiger":
-        model = TIGER(to_dict(settings), _checked(bank, dataset), stage=stage)
+        model = TIGER(to_dict(settings), bank, stage=stage)
     else:
         model = NextItem(to_dict(settings), item_counts(dataset), stage=stage)
     if base is not None:
         _start_from(base, model)
-    callbacks = _weight_tokens(config, model, dataset, bank, embeddings, out) if config.method == "tiger" else []
-    _train(model, settings, dataset, out, context, callbacks)
+    callbacks, groups = [], None
+    if config.method == "tiger":
+        callbacks = _weight_tokens(config, model, dataset, bank, embeddings, out)
+        groups = group_sampling(config.identifiers, settings, bank, dataset)
+    _train(model, settings, dataset, out, context, [*callbacks, *([] if groups is None else [groups])])
     if not is_rank_zero():
         return None
     checkpoint = torch.load(out / BEST, weights_only=True, map_location="cpu")
     model.load_state_dict(checkpoint["state_dict"])
     model.cpu().save(out)
+    if groups is not None:
+        write_json(out / GROUPS_FILE, groups.records)
     if isinstance(model, NextItem):
         save_teacher(out / TEACHER, model.item_embeddings[1:], dataset.item_ids)
     return load(out)
+
+
+def _train_each(
+    config: RecommendConfig,
+    dataset: RecDataset,
+    bank: TokenizerBank,
+    base: Recommender | None,
+    embeddings: ItemEmbeddings | None,
+    out: Path,
+    context: Context,
+) -> Recommender | None:
+    """A model per member of the bank, all from the same weights; the best by validation is the result."""
+    if base is None:
+        raise InputError("identifiers.use=each starts from a pre-trained model; set pretrain.enabled=true")
+    single = replace(config, identifiers=IdentifiersConfig())
+    place = best_of_members(
+        bank, lambda member, folder: run(single, dataset, member, base, embeddings, out=folder, context=context), out
+    )
+    return place and load(place)
 
 
 def load(folder: Path) -> Recommender:
@@ -156,6 +143,7 @@ def _checked(bank: TokenizerBank | None, dataset: RecDataset) -> TokenizerBank:
         raise InputError(
             f"the bank has {bank.n_items} items but the data set {dataset.n_items}; tokenize this data set"
         )
+    require_same_catalogue(bank, dataset)
     return bank
 
 

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ class TokenizerBank:
         codes: (M, N + 1, L) int64; row 0 of each member belongs to padding.
         vocab: how codes become tokens; its levels bound the codes.
         buckets: whether items may share a code path (then `items` answers with the lowest id).
+        provenance: of a bank of several members: `catalogue` (fingerprint of the item ids) and `members` (a description of
+            each); no part of the bank's fingerprint.
 
     Raises:
         InputError: if shapes or ranges do not fit `vocab`, or items of a member share a code path without `buckets`.
@@ -46,6 +48,7 @@ class TokenizerBank:
     codes: Tensor
     vocab: SemanticVocab
     buckets: bool = False
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = tuple(self.codes.shape)
@@ -93,6 +96,22 @@ class TokenizerBank:
         digest.update(np.ascontiguousarray(self.codes.cpu().numpy()).tobytes())
         return digest.hexdigest()[:16]
 
+    def select(self, members: Sequence[int]) -> "TokenizerBank":
+        """A bank of some of the members, in the order given.
+
+        Raises:
+            InputError: if a member does not exist, is named twice, or none is.
+        """
+        wrong = [member for member in members if not 0 <= member < self.n_members]
+        if wrong or not members or len(set(members)) < len(members):
+            raise InputError(
+                f"members {list(members)} cannot be taken of a bank of {self.n_members}; allowed: different numbers, at least "
+                f"one, of 0..{self.n_members - 1} (tokenize.members sets how many there are)"
+            )
+        known = self.provenance.get("members", [])
+        chosen = {**self.provenance, "members": [known[member] for member in members]} if known else self.provenance
+        return TokenizerBank(self.codes[list(members)], self.vocab, self.buckets, chosen)
+
     def items(self, codes: Tensor, member: int = 0) -> Tensor:
         """Item ids (...) of code paths (..., L), exactly; 0 where no item has the path."""
         prefixes, owners = self._paths[member]
@@ -119,7 +138,8 @@ class TokenizerBank:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file({"codes": self.codes.to(torch.int32).cpu().contiguous()}, folder / _CODES)
-        (folder / _META).write_text(json.dumps(self._meta()))
+        more = {"provenance": self.provenance} if self.provenance else {}
+        (folder / _META).write_text(json.dumps(self._meta() | more))
 
     @classmethod
     def load(cls, folder: Path) -> "TokenizerBank":
@@ -133,7 +153,7 @@ class TokenizerBank:
             raise InputError(f"{folder} holds no tokenizer bank ({_META} and {_CODES})")
         meta = json.loads((folder / _META).read_text())
         vocab = SemanticVocab(tuple(meta["codebook_sizes"]), meta["n_user_tokens"])
-        return cls(load_file(folder / _CODES)["codes"], vocab, meta["buckets"])
+        return cls(load_file(folder / _CODES)["codes"], vocab, meta["buckets"], meta.get("provenance", {}))
 
     def export_letter_index(self, file: Path, item_ids: Sequence[str], member: int = 0) -> None:
         """Write one member as LETTER's index JSON, `item_ids` (N) being the external ids of items 1..N."""
@@ -173,6 +193,12 @@ class TokenizerBank:
 
 
 def _require_unique(codes: Tensor, member: int) -> None:
+    radix = int(codes.max()) + 1
+    if radix ** codes.shape[1] < 2**62:
+        # One number per path: sorting numbers is many times as fast as sorting rows.
+        numbers = (codes * radix ** torch.arange(codes.shape[1], device=codes.device)).sum(dim=1)
+        if len(numbers.unique()) == len(codes):
+            return
     _, path, counts = torch.unique(codes, dim=0, return_inverse=True, return_counts=True)
     n_shared = int((counts - 1).sum())
     if n_shared:

@@ -12,7 +12,7 @@ With buckets the recommender must be able to rank items that share a path.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,17 +20,13 @@ from torch import Tensor
 
 from tigerlite.config import InputError
 from tigerlite.tokenizers.bank import TokenizerBank
-from tigerlite.tokenizers.collisions import nearest_free
+from tigerlite.tokenizers.collisions import nearest_free_in
+from tigerlite.tokenizers.space import Space
 from tigerlite.tokenizers.vocabulary import SemanticVocab
-
-if TYPE_CHECKING:
-    from tigerlite.tokenizers.residual import ResidualQuantizer
 
 
 class FrozenTokenizer(Protocol):
-    """What is needed of a trained tokenizer; an `RQVAE` has it."""
-
-    quantizer: "ResidualQuantizer"
+    """What is needed of a tokenizer; every one that `load_tokenizer` opens has it."""
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -39,8 +35,23 @@ class FrozenTokenizer(Protocol):
     def encode(self, embeddings: Tensor) -> Tensor:
         """Codes (N, L) of embeddings (N, D)."""
 
-    def latents(self, embeddings: Tensor) -> Tensor:
-        """What is quantised, (N, latent)."""
+    def space(self, embeddings: Tensor) -> Space:
+        """Where codes of these items lie near each other."""
+
+
+class _After:
+    """The space of new items, which come after `n_known` items that hold their paths and are never asked for."""
+
+    def __init__(self, space: Space, n_known: int) -> None:
+        self._space, self._n_known = space, n_known
+
+    def distances(self, items: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
+        """See `Space`."""
+        return self._space.distances(items - self._n_known, prefixes)
+
+    def first_choices(self, items: np.ndarray, prefixes: np.ndarray, n_choices: int) -> np.ndarray:
+        """See `Space`."""
+        return self._space.first_choices(items - self._n_known, prefixes, n_choices)
 
 
 def add_items(
@@ -121,11 +132,6 @@ def _free_digits(known: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 def _nearest_free(known: np.ndarray, codes: np.ndarray, rows: Tensor, tokenizer: FrozenTokenizer) -> np.ndarray:
     """Free codes (n, L): known items come first, so they hold their paths and only new ones move."""
-    latents = tokenizer.latents(rows).cpu().numpy()
-    resolved = nearest_free(
-        np.concatenate([known, codes]),
-        tokenizer.codebook_sizes,
-        latents=np.concatenate([np.zeros((len(known), latents.shape[1]), latents.dtype), latents]),
-        codebooks=[codebook.vectors.detach().cpu().numpy() for codebook in tokenizer.quantizer.codebooks],
-    )
+    space = _After(tokenizer.space(rows), len(known))
+    resolved = nearest_free_in(np.concatenate([known, codes]), tokenizer.codebook_sizes, space)
     return resolved.codes[len(known) :]

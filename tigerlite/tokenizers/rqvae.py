@@ -24,6 +24,7 @@ from tigerlite.losses.uniformity import uniformity_loss
 from tigerlite.tokenizers.index_batches import IndexBatches, seeded_generator
 from tigerlite.tokenizers.residual import Quantized, ResidualQuantizer
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
+from tigerlite.tokenizers.space import AdditiveSpace
 from tigerlite.tokenizers.whitening import Standardisation, Whitening
 
 _WEIGHTS = "tokenizer.safetensors"
@@ -122,6 +123,11 @@ class RQVAE(LightningModule):
     def latents(self, embeddings: Tensor) -> Tensor:
         """What the quantiser sees, (N, latent), of embeddings (N, D)."""
         return self._in_chunks(embeddings, self.encoder)
+
+    def space(self, embeddings: Tensor) -> AdditiveSpace:
+        """Where codes of items with embeddings (N, D) lie near each other."""
+        codebooks = [codebook.vectors.detach().cpu().numpy() for codebook in self.quantizer.codebooks]
+        return AdditiveSpace(self.latents(embeddings).cpu().numpy(), codebooks)
 
     def last_level_distances(self, embeddings: Tensor) -> Tensor:
         """Squared distances (N, K) of embeddings (N, D) to the last level's vectors."""

@@ -1,0 +1,228 @@
+"""What every recommender shares that writes identifiers code by code: a T5, losses of target codes, search over the trie.
+
+A member says how a history becomes the encoder's states (`encode`) and what a batch costs (`training_losses`). Decoder:
+start token (pad), then the target's codes by teacher forcing; labels are the target's codes (and EOS with `eos=True`).
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, pad
+
+from tigerlite.config import InputError
+from tigerlite.data.sequences import Batch, most_recent
+from tigerlite.losses.mixing import MultiTarget
+from tigerlite.losses.objectives import LossContext
+from tigerlite.losses.weighted_cross_entropy import token_cross_entropy
+from tigerlite.optim import SeparateGroup
+from tigerlite.recommenders.base import Recommendations
+from tigerlite.recommenders.beam_search import beam_search
+from tigerlite.recommenders.calibration import node_factors
+from tigerlite.recommenders.exact import exact_search
+from tigerlite.recommenders.t5 import T5
+from tigerlite.recommenders.tiger_config import TIGERConfig
+from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
+from tigerlite.recommenders.trie import Trie
+from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+
+class GenerativeRecommender(TrainedRecommender):
+    """A T5 over semantic IDs; holds the codes of the catalogue, so a saved model serves on its own.
+
+    Args:
+        stage: prefix of the logged metrics.
+        config: network, objective, decoding.
+        bank: the identifiers; the trie is that of the primary member.
+    """
+
+    def __init__(self, stage: str, config: TIGERConfig, bank: TokenizerBank) -> None:
+        super().__init__(stage, config.optimizer)
+        self.config = config
+        self.vocab = SemanticVocab(bank.vocab.codebook_sizes, n_user_tokens=int(config.user_token))
+        self.n_beams = 50
+        self.decoding = "beam"
+        """beam (of n_beams) or exact (every item is scored): how `recommend` decodes; validation always takes a beam."""
+        self.t5 = T5(config.t5, self.vocab.size)
+        self.trie = Trie(bank.primary)
+        tokens = self.vocab.tokens(bank.codes)
+        tokens[:, 0] = self.vocab.pad
+        # Member after member: (M, N + 1, L) -> (M * (N + 1), L); the first N + 1 rows are the primary's.
+        self.register_buffer("codes", bank.codes.flatten(0, 1).clone(), persistent=False)
+        self.register_buffer("item_tokens", tokens.flatten(0, 1), persistent=False)
+        self.objective: nn.Module | None = None
+        """What training minimises instead of plain cross-entropy; only in training mode, like dropout."""
+        self._parts: dict[str, Tensor] = {}
+        self.register_buffer("item_calibration", None, persistent=False)
+        self.register_buffer("calibration", None, persistent=False)
+        self._skip_buffers()
+
+    def _skip_buffers(self) -> None:
+        """Buffers follow from bank and config on every process; ddp must not broadcast them every step: 10 M items are 1 GB."""
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
+
+    @abstractmethod
+    def encode(self, histories: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoded histories (B, S, D) and their mask (B, S), of item ids (B, T)."""
+
+    @property
+    def tokens_per_item(self) -> int:
+        """Encoder positions of one history item."""
+        return self.vocab.n_levels
+
+    def set_objective(self, objective: nn.Module) -> None:
+        """Train on an objective of `losses/objectives.py`; its parameters are trained too and are in no served model."""
+        self.objective = objective
+        self._skip_buffers()
+
+    def set_calibration(self, factors: Tensor) -> None:
+        """Multiply the log-probability of every item's codes by factors (N + 1, L) in decoding; saved with the model.
+
+        Items that share a prefix have equal factors on it.
+        """
+        self.item_calibration = factors.to(self.codes.device, torch.float32)
+        self.calibration = node_factors(self.trie, self.codes[: len(factors)], self.item_calibration)
+        self._skip_buffers()
+
+    def set_loss_weights(self, weights: dict[str, float]) -> None:
+        """Set what a curriculum multiplies the targets of a multi-target objective by.
+
+        Raises:
+            InputError: if the objective has no targets, or others.
+        """
+        if not isinstance(self.objective, MultiTarget):
+            raise InputError("a curriculum moves the weights of objective.method=multi_target; this model has none")
+        self.objective.mixing.set_pace(weights)
+
+    def training_parts(self) -> dict[str, Tensor]:
+        """Scalars of the latest training batch: losses of the targets, mixing coefficients; empty for plain training."""
+        return self._parts
+
+    def separate_parameters(self) -> list[SeparateGroup]:
+        """Mixing parameters have a learning rate of their own."""
+        learnt = [] if self.objective is None else list(self.objective.parameters())
+        return [SeparateGroup(learnt, self.objective.lr)] if learnt else []
+
+    def token_losses(self, histories: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy of every label token of the target items (B,) given histories (B, T), shape (B, L)."""
+        encoded, mask = self.encode(histories)
+        labels = self._labels(targets)
+        return self._losses(self.t5.decode(self._decoder_tokens(labels), encoded, mask), targets, labels)
+
+    def prefix_losses(self, sequences: Tensor, first: Tensor) -> Tensor:
+        """Cross-entropy of every label token of all targets of the sequences, shape (n_targets, L).
+
+        Args:
+            sequences: (B, T + 1) item ids, right-padded with 0.
+            first: (B,) position of the first target in each row; targets come in row order.
+        """
+        encoded, _ = self.encode(sequences[:, :-1])
+        begin = int(first.min())
+        targets = sequences[:, begin:]  # (B, P)
+        positions = torch.arange(begin, sequences.shape[1], device=sequences.device)
+        item_of = self._item_of_token(sequences.shape[1] - 1)
+        labels = self._labels(targets)  # (B, P, L)
+        hidden = self.t5.decode_targets(self._decoder_tokens(labels), encoded, item_of[None] < positions[:, None])
+        wanted = (targets > 0) & (positions >= first[:, None])
+        return self._losses(hidden[wanted], targets[wanted], labels[wanted])
+
+    def _item_of_token(self, n_items: int) -> Tensor:
+        """Which item of the history each encoder token belongs to, -1 for the user token, shape (S,)."""
+        items = torch.arange(n_items, device=self.codes.device).repeat_interleave(self.tokens_per_item)
+        return torch.cat([items.new_full((int(self.config.user_token),), -1), items])
+
+    def _visible(self, n_items: int) -> Tensor | None:
+        """(S, S) bool, the keys each token may see; None = all."""
+        if not self.config.is_causal:
+            return None
+        item_of = self._item_of_token(n_items)
+        return item_of[None, :] <= item_of[:, None]
+
+    def _labels(self, targets: Tensor) -> Tensor:
+        labels = self.item_tokens[targets]  # (..., L)
+        return pad(labels, (0, 1), value=self.vocab.eos) if self.config.eos else labels
+
+    def _decoder_tokens(self, labels: Tensor) -> Tensor:
+        return pad(labels[..., :-1], (1, 0), value=self.vocab.pad)
+
+    def _losses(self, hidden: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+        """Terms (B, L) of the loss of labels (B, L) under hidden states (B, L, D): cross-entropy, or the objective's."""
+        if self.objective is None or not self.training:
+            return self._cross_entropy(hidden, targets, labels)
+        context = LossContext(
+            cross_entropy=lambda states: self._cross_entropy(states, targets, labels),
+            without_history=lambda: self._states_without_history(labels),
+        )
+        terms = self.objective(hidden, targets, context)
+        self._parts = terms.parts
+        return terms.losses
+
+    def _states_without_history(self, labels: Tensor) -> Tensor:
+        """Hidden states (B, L, D) of labels (B, L) after an empty history."""
+        encoded, mask = self.encode(labels.new_zeros(len(labels), 1))
+        return self.t5.decode(self._decoder_tokens(labels), encoded, mask)
+
+    def _cross_entropy(self, hidden: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy (B, L) of labels (B, L) under hidden states (B, L, D)."""
+        smoothing = self.config.label_smoothing
+        if self.config.head == "level":
+            levels = zip(hidden.unbind(1), self.vocab.offsets, self.vocab.codebook_sizes, strict=True)
+            logits = [self.t5.code_logits(states, start, size) for states, start, size in levels]
+            return token_cross_entropy(logits, self.codes[targets], smoothing)
+        if self.config.head == "trie":
+            return torch.stack(list(self._legal_losses(hidden, self.codes[targets])), dim=1)
+        return token_cross_entropy(self.t5.logits(hidden).unbind(1), labels, smoothing)
+
+    def _legal_losses(self, hidden: Tensor, codes: Tensor) -> Iterator[Tensor]:
+        """Per level, cross-entropy (B,) of codes (B, L) among the codes that the trie allows after those before them."""
+        nodes = torch.zeros(len(codes), dtype=torch.int64, device=codes.device)
+        for level, wanted in enumerate(codes.unbind(1)):
+            children = self.trie.expand(nodes, level)  # (B, C)
+            place = ((children.codes == wanted[:, None]) & children.legal).long().argmax(dim=1)
+            start, size = self.vocab.offsets[level], self.vocab.codebook_sizes[level]
+            logits = self.t5.code_logits(hidden[:, level], start, size).gather(1, children.codes)
+            yield cross_entropy(logits.masked_fill(~children.legal, -torch.inf), place, reduction="none")
+            nodes = children.nodes.gather(1, place[:, None])[:, 0]
+
+    @property
+    def trains_all_prefixes(self) -> bool:
+        """With an encoder that sees only earlier items."""
+        return self.config.is_causal
+
+    def validation_losses(self, batch: Batch) -> Tensor:
+        """Mean cross-entropy (B,) over the label tokens of each target."""
+        return self.token_losses(most_recent(batch.histories, self.config.max_history), batch.targets).mean(dim=1)
+
+    def validation_items(self, batch: Batch) -> Tensor:
+        """Items (B, 10) by beam search over the whole catalogue."""
+        exclude = batch.histories if self.config.exclude_history else None
+        histories = most_recent(batch.histories, self.config.max_history)
+        return self._search(histories, VALIDATION_CUTOFF, self.config.valid_beams, exclude).items
+
+    def ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+        """Items by `decoding`, a beam's width being max(`n_beams`, k); scores are log-probabilities."""
+        exclude = histories if exclude_history else None
+        recent = most_recent(histories, self.config.max_history)
+        n_beams = None if self.decoding == "exact" else max(self.n_beams, k)
+        return self._search(recent, k, n_beams, exclude)
+
+    def _search(self, histories: Tensor, k: int, n_beams: int | None, exclude: Tensor | None) -> Recommendations:
+        """Without a number of beams every item is scored."""
+        encoded, mask = self.encode(histories)
+        search = exact_search if n_beams is None else partial(beam_search, n_beams=n_beams)
+        found = search(
+            self.t5,
+            self.trie,
+            encoded,
+            mask,
+            starts=self.vocab.offsets,
+            sizes=self.vocab.codebook_sizes,
+            k=k,
+            scoring=self.config.scoring,
+            exclude=exclude,
+            calibration=self.calibration,
+        )
+        return Recommendations(found.items, found.scores)

@@ -1,0 +1,153 @@
+"""Which of a bank's identifiers per item a recommender trains on: one, several mixed, or several one after the other.
+
+MTGRec (arXiv 2504.04400) pre-trains on all members mixed and fine-tunes a model for each of some of them; the one with the
+best validation NDCG@10 is the result, and the test split is read once, for it. The released launcher's fine-tuning lists
+are the central members of the window, which is what `each` takes by default.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from tigerlite.artifacts import write_json
+from tigerlite.callbacks.group_sampling import GroupSampling, GroupSamplingConfig
+from tigerlite.config import ConfigError, InputError, check, check_choice, fingerprint
+from tigerlite.data.dataset import RecDataset
+from tigerlite.data.group_batches import GroupBatches
+from tigerlite.distributed import is_rank_zero
+from tigerlite.recommenders.base import Recommender
+from tigerlite.recommenders.tiger_config import TIGERConfig
+from tigerlite.stages.trainer import BEST
+from tigerlite.tokenizers.bank import TokenizerBank
+
+USES = ("primary", "mixed", "each")
+GROUPS_FILE = "groups.json"
+CHOICE = "members.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentifiersConfig:
+    """Which members of the bank are trained on."""
+
+    use: str = "primary"
+    """primary (member 0 alone), mixed (a member drawn for every sample) or each (a model per member, the best of which by
+    validation NDCG@10 is kept)."""
+    central: int = 0
+    """The first so many members, which are the most central; 0 = all with use=mixed, 5 with use=each (MTGRec's lists)."""
+    members: tuple[int, ...] = ()
+    """These members instead, by number."""
+    sampling: GroupSamplingConfig = field(default_factory=GroupSamplingConfig)
+    """Used by use=mixed."""
+
+    def __post_init__(self) -> None:
+        check_choice("use", self.use, USES)
+        check(self.central >= 0, "central", self.central, "an integer >= 0")
+        if self.central and self.members:
+            raise ConfigError(f"central={self.central} and members={list(self.members)} both choose; drop one")
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """What only several members read."""
+        if self.use == "primary":
+            return ("central", "members", "sampling")
+        return ("sampling",) if self.use == "each" else ()
+
+    def chosen(self, bank: TokenizerBank) -> TokenizerBank:
+        """The bank of the members that are trained on.
+
+        Raises:
+            InputError: if a member does not exist.
+        """
+        if self.use == "primary":
+            return bank if bank.n_members == 1 else bank.select([0])
+        central = self.central or (bank.n_members if self.use == "mixed" else min(5, bank.n_members))
+        return bank.select(self.members or range(central))
+
+
+def require_same_catalogue(bank: TokenizerBank, dataset: RecDataset) -> None:
+    """Refuse a bank of several members that was made for other items.
+
+    Raises:
+        InputError: if the catalogue in its provenance is not the data set's.
+    """
+    catalogue = bank.provenance.get("catalogue")
+    if catalogue is not None and catalogue != fingerprint(list(dataset.item_ids)):
+        raise InputError(
+            f"the bank was made for the catalogue {catalogue}, the data set's is {fingerprint(list(dataset.item_ids))}; "
+            "tokenize this data set"
+        )
+
+
+def group_sampling(
+    config: IdentifiersConfig, settings: TIGERConfig, bank: TokenizerBank, dataset: RecDataset
+) -> GroupSampling | None:
+    """The callback that draws members of `bank`, None where it has one."""
+    if bank.n_members == 1:
+        return None
+    sampling = config.sampling
+    batches = None
+    if sampling.influence != "uniform":
+        whole = sampling.influence == "reference"
+        batches = GroupBatches(
+            dataset,
+            batch_size=settings.batch_size,
+            max_history=settings.max_history,
+            all_prefixes=settings.is_causal,
+            train_share=1.0 if whole else sampling.train_share,
+            validation_share=1.0 if whole else sampling.validation_share,
+            n_shards=sampling.n_shards,
+            seed=settings.seed,
+        )
+    return GroupSampling(sampling, n_members=bank.n_members, seed=settings.seed, batches=batches)
+
+
+def best_of_members(
+    bank: TokenizerBank, train: Callable[[TokenizerBank, Path], Recommender | None], out: Path
+) -> Path | None:
+    """Train a model per member of `bank` and put the one with the best validation NDCG@10 into `out`.
+
+    Args:
+        bank: the chosen members.
+        train: trains on a bank of one member in a folder; a member whose folder has its result is not trained again.
+        out: gets `member-0/`, ..., `members.json` with all validation scores, and the files of the best.
+
+    Returns:
+        `out` on the first process, None on the others.
+
+    Raises:
+        InputError: if no model was validated.
+    """
+    known = bank.provenance.get("members", [{}] * bank.n_members)
+    results = []
+    for number in range(bank.n_members):
+        folder = out / f"member-{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / CHOICE).exists():
+            train(bank.select([number]), folder)
+            if is_rank_zero():
+                write_json(folder / CHOICE, {"ndcg@10": _validation(folder / BEST), "source": known[number]})
+        if is_rank_zero():
+            results.append(json.loads((folder / CHOICE).read_text()))
+            log.info("member %d (%s): validation NDCG@10 %.4f", number, known[number], results[-1]["ndcg@10"])
+    if not is_rank_zero():
+        return None
+    best = max(range(len(results)), key=lambda number: results[number]["ndcg@10"])  # the more central of equals
+    shutil.copytree(out / f"member-{best}", out, dirs_exist_ok=True)
+    write_json(out / CHOICE, {"chosen": best, "by": "validation ndcg@10", "members": results})
+    return out
+
+
+def _validation(checkpoint: Path) -> float:
+    """The NDCG@10 by which a checkpoint was chosen."""
+    callbacks = torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True)["callbacks"]
+    scores = [state["current_score"] for state in callbacks.values() if state.get("monitor") is not None]
+    if not scores or scores[0] is None:
+        raise InputError(f"{checkpoint} was not chosen by a validation score; give the data set validation users")
+    return float(scores[0])

@@ -1,0 +1,65 @@
+"""What `pretrain`, `finetune` and `teacher` can be told: which recommender, its objective, which identifiers."""
+
+from dataclasses import dataclass, field, replace
+
+from tigerlite.config import ConfigError, check_choice
+from tigerlite.recommenders import KINDS
+from tigerlite.recommenders.baselines.itemknn import ItemKNNConfig
+from tigerlite.recommenders.nextitem_config import NextItemConfig
+from tigerlite.recommenders.tiger_config import TIGERConfig
+from tigerlite.stages.member_choice import IdentifiersConfig
+from tigerlite.stages.objective_config import ObjectiveConfig
+
+METHODS = tuple(KINDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecommendConfig:
+    """Which recommender to train, and how."""
+
+    enabled: bool = True
+    """Whether the pipeline runs this stage."""
+    method: str = "tiger"
+    """tiger (generative, reads identifiers), nextitem (SASRec, GRU4Rec, ...: scores items), itemknn or popularity."""
+    tiger: TIGERConfig = field(default_factory=TIGERConfig)
+    """Used by method=tiger."""
+    nextitem: NextItemConfig = field(default_factory=NextItemConfig)
+    """Used by method=nextitem."""
+    itemknn: ItemKNNConfig = field(default_factory=ItemKNNConfig)
+    """Used by method=itemknn."""
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    """How method=tiger weights the tokens of a target."""
+    identifiers: IdentifiersConfig = field(default_factory=IdentifiersConfig)
+    """Which of several identifiers per item method=tiger trains on."""
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, METHODS)
+        if self.objective.method == "cft" and not (self.tiger.user_token or self.tiger.eos):
+            raise ConfigError("objective.method=cft reads an empty history, which needs tiger.user_token=true")
+        if self.identifiers.use != "primary" and self.method != "tiger":
+            raise ConfigError(f"identifiers.use={self.identifiers.use} needs method=tiger, not {self.method}")
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Sections of the methods that were not chosen (popularity has none); objective and identifiers where they are plain."""
+        others = tuple(name for name in METHODS if name not in (self.method, "popularity"))
+        plain = () if self._weights_tokens else ("objective",)
+        return (*others, *plain, *(("identifiers",) if self.identifiers.use == "primary" else ()))
+
+    @property
+    def _weights_tokens(self) -> bool:
+        return self.method == "tiger" and self.objective.method != "plain"
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether the objective's weights are fitted from item embeddings."""
+        return self._weights_tokens and self.objective.needs_embeddings
+
+    @property
+    def needs_identifiers(self) -> bool:
+        """Whether the method reads semantic ids."""
+        return self.method == "tiger"
+
+    def with_seed(self, seed: int) -> "RecommendConfig":
+        """The same config with another seed everywhere."""
+        return replace(self, tiger=replace(self.tiger, seed=seed), nextitem=replace(self.nextitem, seed=seed))
