@@ -10,6 +10,7 @@ from tigerlite.callbacks.epoch_seed import EpochSeed
 from tigerlite.config import InputError, check_choice, to_dict
 from tigerlite.data.datamodule import SequenceDataModule
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.item_features import item_features
 from tigerlite.data.sequences import item_counts
 from tigerlite.distributed import is_rank_zero
 from tigerlite.recommenders import KINDS
@@ -78,7 +79,7 @@ def run(
         config: what to train.
         dataset: sequences; the training part of each is all that is learnt from.
         bank: identifiers of the same catalogue, where the method reads them.
-        base: a trained TIGER whose weights to start from.
+        base: a trained model whose weights to start from: a TIGER, or a next-item model of the same network.
         out: folder; an interrupted run's `last.ckpt` in it is continued.
         context: Trainer settings and tracker.
 
@@ -101,7 +102,8 @@ def run(
     if config.method == "tiger":
         model = TIGER(to_dict(settings), _checked(bank, dataset), stage=stage)
     else:
-        model = NextItem(to_dict(settings), item_counts(dataset), stage=stage)
+        features = item_features(dataset, settings.features) if settings.reads_features else None
+        model = NextItem(to_dict(settings), item_counts(dataset), stage=stage, features=features)
     if base is not None:
         _start_from(base, model)
     _train(model, settings, dataset, out, context)
@@ -163,6 +165,7 @@ def _train(
         n_validation_users=settings.n_validation_users,
         all_prefixes=model.trains_all_prefixes,
         accumulate=context.trainer.accumulate,
+        with_times=model.reads_times,
     )
     fit(trainer, model, out, data)
 
@@ -173,6 +176,8 @@ def _start_from(base: Recommender, model: TrainedRecommender) -> None:
     Raises:
         InputError: if the two networks differ.
     """
+    if isinstance(base, NextItem) and isinstance(model, NextItem):
+        return model.start_from(base)
     if not (isinstance(base, TIGER) and isinstance(model, TIGER)):
         raise InputError(f"{model.name} cannot start from the weights of {base.name}; set pretrain.enabled=false")
     ours, theirs = ({name: tuple(value.shape) for name, value in t.t5.state_dict().items()} for t in (model, base))
