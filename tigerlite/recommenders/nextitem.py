@@ -56,7 +56,7 @@ class NextItem(TrainedRecommender):
         config: a `NextItemConfig` as primitives (what checkpoints hold).
         counts: training interactions per item, index = item id, entry 0 unused, shape (N + 1,).
         stage: prefix of the logged metrics.
-        features: feature ids (N + 1, F) of the items, where the config `reads_features` (S3-Rec: to train only).
+        features: feature ids (N + 1, F) of the items, where the config `reads_features`.
 
     Raises:
         InputError: if the catalogue is too small for the negatives asked for, or features are missing.
@@ -81,9 +81,12 @@ class NextItem(TrainedRecommender):
         features = None if features is None else torch.as_tensor(features)
         chosen = self.config.network, self.config.section
         self.network = build_network(*chosen, self.n_items, self.config.max_history, features)
-        supervised = self.config.objective == "next_item" or features is None
-        self.objectives = None if supervised else S3RecObjectives(self.config.section, features)
-        """What S3-Rec's pre-training learns beside the network; not saved."""
+        self.objectives: S3RecObjectives | None = None
+        """What S3-Rec's pre-training learns beside the network; fine-tuning leaves it behind."""
+        if self.config.objective == "self_supervised":
+            if features is None:
+                raise InputError("objective=self_supervised reads features of the items and was given none")
+            self.objectives = S3RecObjectives(self.config.section, features)
         self.index: ItemIndex | None = None
         """Where `recommend` looks for items; None = scores them all. Not saved."""
         counts = torch.as_tensor(counts).float()
@@ -175,8 +178,10 @@ class NextItem(TrainedRecommender):
             states, places = self.network.cloze_states(with_mask_after(recent, self.n_items + 1)), lengths
         else:
             states, places = self._read(recent, times), (lengths - 1).clamp(min=0)
-        rows = torch.arange(len(recent), device=recent.device)
-        return states[rows, places] * (lengths > 0)[:, None]
+        states = states[torch.arange(len(recent), device=recent.device), places]
+        if self.objectives is not None:
+            states = self.objectives.maps["mip"](states)
+        return states * (lengths > 0)[:, None]
 
     def validation_losses(self, batch: Batch) -> Tensor:
         """Cross-entropy (B,) over the whole catalogue without smoothing, whatever the training loss: they compare."""
@@ -237,6 +242,8 @@ class NextItem(TrainedRecommender):
 
     def _weights(self) -> dict[str, Tensor]:
         weights = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        if self.objectives is not None:
+            weights |= {f"objectives.{name}": value for name, value in self.objectives.state_dict().items()}
         weights["counts"] = self.counts
         return {name: value.detach().cpu().contiguous() for name, value in weights.items()}
 
@@ -259,8 +266,8 @@ class NextItem(TrainedRecommender):
             weights = load_file(folder / "model.safetensors")
         except FileNotFoundError as error:
             raise InputError(f"{error.filename} does not exist; {folder} holds no trained model") from None
-        # Of a network that reads features; S3-Rec's are needed for pre-training only.
+        # A model that reads features keeps them among its weights.
         features = next((value for name, value in weights.items() if name.endswith(".features")), None)
         model = cls(about["config"], weights.pop("counts"), features=features)
-        model.network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
+        model.load_state_dict(weights)
         return model.eval()
