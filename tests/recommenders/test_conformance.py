@@ -40,7 +40,8 @@ NEXT = NextItemConfig(optimizer=FAST, epochs=25, batch_size=32, max_history=6, v
 def next_item(name: str) -> RecommendConfig:
     """A small network without dropout; masked training has fewer targets per epoch, so BERT4Rec gets more epochs."""
     section = replace(NextItemConfig(network=name).section, d_model=32, dropout=0.0)
-    settings = replace(NEXT, network=name, epochs=75 if name == "bert4rec" else NEXT.epochs)
+    settings = replace(NEXT, epochs=75, optimizer=SLOWER) if name == "bert4rec" else NEXT
+    settings = replace(settings, network=name)
     return RecommendConfig(method="nextitem", nextitem=replace(settings, **{name: section}))
 
 
