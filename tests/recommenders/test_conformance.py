@@ -16,6 +16,7 @@ from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.base import Recommender
+from tigerlite.recommenders.baselines import NETWORKS
 from tigerlite.recommenders.nextitem import NextItemConfig
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.t5 import T5Config
@@ -28,11 +29,22 @@ from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 N_ITEMS = 12
+ATTRIBUTES = [[f"row {item // 3}", f"column {item % 3}"] for item in range(N_ITEMS)]
 FAST = OptimizerConfig(lr=1e-2, weight_decay=0.0, warmup_epochs=0.5)
 SLOWER = replace(FAST, lr=3e-3)
 T5 = T5Config(n_encoder_layers=1, n_decoder_layers=1, d_model=32, n_heads=2, d_kv=16, d_ff=64, dropout=0.0)
 TIGER = TIGERConfig(t5=T5, optimizer=SLOWER, epochs=40, batch_size=32, max_history=6, valid_beams=12, validate_every=5)
 NEXT = NextItemConfig(optimizer=FAST, epochs=25, batch_size=32, max_history=6, validate_every=5)
+
+
+def next_item(name: str) -> RecommendConfig:
+    """A small network without dropout; masked training has fewer targets per epoch, so BERT4Rec gets more epochs."""
+    section = replace(NextItemConfig(network=name).section, d_model=32, dropout=0.0)
+    settings = replace(NEXT, epochs=75, optimizer=SLOWER) if name == "bert4rec" else NEXT
+    settings = replace(settings, network=name)
+    return RecommendConfig(method="nextitem", nextitem=replace(settings, **{name: section}))
+
+
 METHODS = {
     "tiger": RecommendConfig(tiger=TIGER),
     "tiger-causal": RecommendConfig(tiger=replace(TIGER, encoder_attention="causal")),
@@ -43,6 +55,7 @@ METHODS = {
         method="nextitem",
         nextitem=replace(NEXT, network="gru4rec", gru4rec=replace(NEXT.gru4rec, d_model=32, dropout=0.0)),
     ),
+    **{name: next_item(name) for name in NETWORKS if name not in ("sasrec", "gru4rec")},
     "itemknn": RecommendConfig(method="itemknn"),
     "popularity": RecommendConfig(method="popularity"),
 }
@@ -66,6 +79,7 @@ def circle(n_users: int = 80) -> RecDataset:
         user_ids=[f"u{user}" for user in users],
         item_ids=[f"i{item}" for item in range(1, N_ITEMS + 1)],
         titles=[f"Item {item}" for item in range(1, N_ITEMS + 1)],
+        attributes=ATTRIBUTES,
     )
 
 
@@ -204,6 +218,7 @@ def sequences(lists: list[list[int]]) -> RecDataset:
         user_ids=[f"u{user}" for user in users],
         item_ids=[f"i{item}" for item in range(1, N_ITEMS + 1)],
         titles=[f"Item {item}" for item in range(1, N_ITEMS + 1)],
+        attributes=ATTRIBUTES,
     )
 
 

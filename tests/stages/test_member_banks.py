@@ -16,6 +16,7 @@ from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.trainer import LAST, Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
+from tigerlite.tokenizers.saved import load_tokenizer
 
 N_ITEMS = 96
 SMALL = RQVAEConfig(hidden_sizes=(16,), latent=8, codebook_sizes=(8, 8), batch_size=32, epochs=5, patience=0, lr=0.02)
@@ -64,7 +65,7 @@ def test_members_are_what_runs_of_as_many_epochs_end_with(window, tmp_path):
         # The learning rate is constant after its warm-up, so a shorter run is the beginning of a longer one.
         build(replace(WINDOW, members=1), tmp_path / str(epoch), max_epochs=epoch)
         last = torch.load(tmp_path / str(epoch) / LAST, weights_only=True)["state_dict"]
-        tokenizer = tokenize.load_tokenizer(tmp_path / str(epoch))
+        tokenizer = load_tokenizer(tmp_path / str(epoch))
         tokenizer.load_state_dict(last)
         codes = tokenizer.encode(torch.from_numpy(items().matrix))
         assert torch.equal(codes, bank.codes[member, 1:, :-1])
@@ -82,13 +83,13 @@ def test_each_member_has_its_own_unique_paths_and_one_vocabulary_holds_all(windo
 
 def test_the_tokenizer_for_new_items_is_the_central_members(window):
     folder, bank = window
-    codes = tokenize.load_tokenizer(folder).encode(torch.from_numpy(items().matrix))
+    codes = load_tokenizer(folder).encode(torch.from_numpy(items().matrix))
     assert torch.equal(codes, bank.primary[1:, :-1])
 
 
 @pytest.mark.parametrize("stop", [2, 4])
 def test_a_run_interrupted_before_or_inside_the_window_gives_the_same_members(window, tmp_path, stop, monkeypatch):
-    original = tokenize.RQVAE.training_step
+    original = RQVAE.training_step
 
     def interrupted(self, rows):
         if self.current_epoch == stop:
@@ -102,7 +103,7 @@ def test_a_run_interrupted_before_or_inside_the_window_gives_the_same_members(wi
     torch.manual_seed(99)
     again = build(WINDOW, tmp_path / "out")
     assert again.fingerprint == window[1].fingerprint
-    expected, found = (tokenize.load_tokenizer(place).state_dict() for place in (window[0], tmp_path / "out"))
+    expected, found = (load_tokenizer(place).state_dict() for place in (window[0], tmp_path / "out"))
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
 
 
@@ -112,7 +113,7 @@ def test_independent_members_are_single_tokenizers_of_successive_seeds(tmp_path)
     for seed in (0, 1):
         single = build(replace(WINDOW, members=1).with_seed(seed), tmp_path / str(seed))
         assert torch.equal(single.primary[:, :-1], bank.codes[seed, :, :-1])
-    codes = tokenize.load_tokenizer(tmp_path / "both").encode(torch.from_numpy(items().matrix))
+    codes = load_tokenizer(tmp_path / "both").encode(torch.from_numpy(items().matrix))
     assert torch.equal(codes, bank.primary[1:, :-1])
     (tmp_path / "both" / "codes.safetensors").unlink()
     assert build(replace(WINDOW, members=2, ensemble="independent"), tmp_path / "both").fingerprint == bank.fingerprint

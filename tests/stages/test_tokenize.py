@@ -22,6 +22,7 @@ from tigerlite.tokenizers.collisions import nearest_free
 from tigerlite.tokenizers.imported import ImportedConfig
 from tigerlite.tokenizers.rqvae import RQVAE
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
+from tigerlite.tokenizers.saved import load_tokenizer
 
 N_ITEMS = 96
 SMALL = {"hidden_sizes": (16,), "latent": 8, "codebook_sizes": (8, 8), "batch_size": 32, "epochs": 4}
@@ -84,7 +85,7 @@ def test_identical_items_differ_in_the_digit_alone(finished):
 
 def test_the_tokenizer_in_the_folder_gives_the_codes_in_the_bank(finished):
     folder, _, bank = finished
-    codes = tokenize.load_tokenizer(folder).encode(torch.from_numpy(items().matrix))
+    codes = load_tokenizer(folder).encode(torch.from_numpy(items().matrix))
     assert torch.equal(codes, bank.primary[1:, :-1])
 
 
@@ -111,7 +112,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(finished, tmp_path):
     torch.manual_seed(123)
     again = tokenize.run(settings, items(), dataset(), out=tmp_path, context=context())
     assert again.fingerprint == bank.fingerprint
-    expected, found = (tokenize.load_tokenizer(place).state_dict() for place in (folder, tmp_path))
+    expected, found = (load_tokenizer(place).state_dict() for place in (folder, tmp_path))
     assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
 
 
@@ -139,7 +140,7 @@ def test_free_codes_keep_the_number_of_levels(tmp_path, collisions):
 def test_nearest_free_moves_duplicates_in_the_space_of_the_latents(tmp_path):
     settings = config(collisions="nearest_free", rqvae={"codebook_sizes": (8, 16), "epochs": 1})
     bank = tokenize.run(settings, items(), dataset(), out=tmp_path, context=context())
-    tokenizer = tokenize.load_tokenizer(tmp_path)
+    tokenizer = load_tokenizer(tmp_path)
     embeddings = torch.from_numpy(items().matrix)
     codebooks = [codebook.vectors.numpy() for codebook in tokenizer.quantizer.codebooks]
     codes, latents = tokenizer.encode(embeddings).numpy(), tokenizer.latents(embeddings).numpy()
@@ -181,7 +182,7 @@ def test_imported_identifiers_need_no_embeddings(tmp_path):
     health = json.loads((tmp_path / HEALTH).read_text())
     assert (health["n_distinct"], health["n_duplicates"], health["collision_rate"]) == (3, 3, pytest.approx(3 / 6))
     with pytest.raises(InputError, match=r"holds no tokenizer .* imported identifiers have none"):
-        tokenize.load_tokenizer(tmp_path)
+        load_tokenizer(tmp_path)
 
 
 def test_imported_identifiers_take_the_nearest_free_code_where_embeddings_exist(tmp_path):
@@ -239,7 +240,7 @@ def test_precisions_that_round_the_codebooks_are_refused(tmp_path, precision):
 
 def test_mixed_precision_trains_float32_codebooks(tmp_path):
     tokenize.run(config(rqvae={"epochs": 1}), items(), dataset(), out=tmp_path, context=context(precision="bf16-mixed"))
-    state = tokenize.load_tokenizer(tmp_path).state_dict()
+    state = load_tokenizer(tmp_path).state_dict()
     assert state["quantizer.codebooks.0.vectors"].dtype == torch.float32
 
 
@@ -270,7 +271,7 @@ def test_two_processes_train_like_one(tmp_path):
     codes_of_two = json.loads((tmp_path / "two" / "training_codes.json").read_text())
     assert "processes: 2" in done.stdout
     codes_of_one = _train_shared(tmp_path / "one", context())
-    one, two = (tokenize.load_tokenizer(tmp_path / name) for name in ("one", "two"))
+    one, two = (load_tokenizer(tmp_path / name) for name in ("one", "two"))
     for level, codebook in enumerate(one.quantizer.codebooks):
         torch.testing.assert_close(two.quantizer.codebooks[level].vectors, codebook.vectors, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(two.encoder[1].weight, one.encoder[1].weight, atol=1e-3, rtol=1e-3)

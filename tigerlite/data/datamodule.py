@@ -47,6 +47,7 @@ class SequenceDataModule(LightningDataModule):
             counts targets either way.
         accumulate: passes per optimizer step; each holds 1/accumulate of this process's share of `batch_size`. Give the
             Trainer the same number (`accumulate_grad_batches`).
+        with_times: put the times of interactions into training and validation batches, where the data have them.
 
     Raises:
         InputError: if the data set has no training samples, or a pass would get no samples.
@@ -62,6 +63,7 @@ class SequenceDataModule(LightningDataModule):
         n_validation_users: int | None = None,
         all_prefixes: bool = False,
         accumulate: int = 1,
+        with_times: bool = False,
     ) -> None:
         super().__init__()
         if batch_size < 1 or max_history < 1:
@@ -74,6 +76,8 @@ class SequenceDataModule(LightningDataModule):
         self.seed = seed
         self.accumulate = accumulate
         self.epoch = 0
+        read = with_times and dataset.times is not None
+        self._times = torch.from_numpy(dataset.times) if read else None
         self.train_rows = training_positions(dataset)
         if not len(self.train_rows):
             raise InputError("the data set has no training sample; users need 2 interactions in their training part")
@@ -105,7 +109,7 @@ class SequenceDataModule(LightningDataModule):
             return [self.train_rows[batch[part::n_parts]] for batch in plan for part in mine]
 
         n_steps = n_batches(len(self.train_rows), self.batch_size, n_parts)
-        gather = _gatherer(self.dataset, self.max_history)
+        gather = _gatherer(self.dataset, self.max_history, self._times)
         return BatchSequence(parts, gather, n_steps * self.accumulate, begin=self._batches_done)
 
     def _prefix_loader(
@@ -126,7 +130,7 @@ class SequenceDataModule(LightningDataModule):
             ]
 
         def gather(part: tuple[np.ndarray, float]) -> PrefixBatch:
-            return gather_prefix_batch(items, torch.from_numpy(part[0]), part[1])
+            return gather_prefix_batch(items, torch.from_numpy(part[0]), part[1], self._times)
 
         n_steps = n_prefix_batches(int(n_targets.sum()), len(chunks), self.batch_size, n_parts)
         return BatchSequence(parts, gather, n_steps * self.accumulate, begin=self._batches_done)
@@ -144,7 +148,8 @@ class SequenceDataModule(LightningDataModule):
         parts = (
             [part[rank::world] for part in np.array_split(rows, -(-len(rows) // self.batch_size))] if len(rows) else []
         )
-        return BatchSequence(lambda: parts, _gatherer(self.dataset, len(self.dataset.items)), len(parts))
+        gather = _gatherer(self.dataset, len(self.dataset.items), self._times)
+        return BatchSequence(lambda: parts, gather, len(parts))
 
     def test_batches(self, batch_size: int | None = None) -> Iterator[Batch]:
         """All test rows in their order, whatever the number of processes."""
@@ -233,10 +238,10 @@ class BatchSequence(Generic[Part, AnyBatch]):
         """Nothing."""
 
 
-def _gatherer(dataset: RecDataset, max_history: int) -> Callable[[np.ndarray], Batch]:
+def _gatherer(dataset: RecDataset, max_history: int, times: torch.Tensor | None) -> Callable[[np.ndarray], Batch]:
     """Makes batches of rows (B, 2)."""
     items, offsets = torch.from_numpy(dataset.items), torch.from_numpy(dataset.offsets)
-    return lambda rows: gather_batch(items, offsets, torch.from_numpy(rows), max_history)
+    return lambda rows: gather_batch(items, offsets, torch.from_numpy(rows), max_history, times)
 
 
 def n_batches(n_samples: int, batch_size: int, world: int = 1) -> int:

@@ -31,6 +31,8 @@ class PrefixBatch(NamedTuple):
     """(B,) int64, position of the first target in each row, >= 1."""
     n_targets: Tensor
     """() float32, targets of the global batch divided by the number of parts (processes x passes) it is split into."""
+    times: Tensor | None = None
+    """(B, T + 1) int64, seconds of the interactions, 0 at padding; None where nobody asked or the data have none."""
 
 
 def plan_chunks(dataset: RecDataset, max_history: int) -> np.ndarray:
@@ -93,8 +95,10 @@ def _even_cuts(reached: np.ndarray, batch_size: int, world: int) -> np.ndarray:
     return np.minimum(cuts, len(reached) - (n_batches - number) * world)
 
 
-def gather_prefix_batch(items: Tensor, chunks: Tensor, n_targets: float) -> PrefixBatch:
-    """The chunks (B, 3) as one batch, padded to the longest.
+def gather_prefix_batch(
+    items: Tensor, chunks: Tensor, n_targets: float, all_times: Tensor | None = None
+) -> PrefixBatch:
+    """The chunks (B, 3) as one batch, padded to the longest, with the times (I,) of the interactions if they are given.
 
     >>> items, chunks = torch.tensor([7, 8, 9, 5, 6]), torch.tensor([[0, 3, 1], [3, 5, 4]])
     >>> gather_prefix_batch(items, chunks, 3.0).sequences.tolist()
@@ -104,4 +108,5 @@ def gather_prefix_batch(items: Tensor, chunks: Tensor, n_targets: float) -> Pref
     steps = torch.arange(int(lengths.max()), device=chunks.device)
     inside = steps < lengths[:, None]
     places = (starts[:, None] + steps).masked_fill(~inside, 0)
-    return PrefixBatch(items[places].long() * inside, chunks[:, 2] - starts, torch.tensor(float(n_targets)))
+    times = None if all_times is None else all_times[places] * inside
+    return PrefixBatch(items[places].long() * inside, chunks[:, 2] - starts, torch.tensor(float(n_targets)), times)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 
 
@@ -24,6 +25,8 @@ class Batch(NamedTuple):
     """(B,) int64."""
     users: Tensor
     """(B,) int64."""
+    times: Tensor | None = None
+    """(B, T) int64, seconds of the histories' interactions, 0 at padding; None where nobody asked or the data have none."""
 
 
 def training_positions(dataset: RecDataset) -> np.ndarray:
@@ -52,7 +55,7 @@ def history_lengths(dataset: RecDataset, rows: np.ndarray, max_history: int) -> 
     return np.minimum(rows[:, 1] - dataset.offsets[rows[:, 0]], max_history)
 
 
-def gather_batch(items: Tensor, offsets: Tensor, rows: Tensor, max_history: int) -> Batch:
+def gather_batch(items: Tensor, offsets: Tensor, rows: Tensor, max_history: int, times: Tensor | None = None) -> Batch:
     """The samples at `rows`; T is the longest history among them, at least 1.
 
     Args:
@@ -60,6 +63,7 @@ def gather_batch(items: Tensor, offsets: Tensor, rows: Tensor, max_history: int)
         offsets: (U + 1,) int64.
         rows: (B, 2) int64, user and absolute position of the target.
         max_history: most recent items to keep, >= 1.
+        times: (I,) seconds of the interactions, to be gathered with the items.
 
     >>> items, offsets = torch.tensor([7, 8, 9, 5, 6]), torch.tensor([0, 3, 5])
     >>> gather_batch(items, offsets, torch.tensor([[0, 2], [1, 4]]), max_history=20).histories.tolist()
@@ -71,8 +75,9 @@ def gather_batch(items: Tensor, offsets: Tensor, rows: Tensor, max_history: int)
     steps = torch.arange(longest, device=rows.device)
     places = (positions - lengths)[:, None] + steps  # (B, T)
     inside = steps < lengths[:, None]
-    histories = items[places.masked_fill(~inside, 0)].long() * inside
-    return Batch(histories, items[positions].long(), users)
+    places = places.masked_fill(~inside, 0)
+    histories = items[places].long() * inside
+    return Batch(histories, items[positions].long(), users, None if times is None else times[places] * inside)
 
 
 def most_recent(histories: Tensor, n_items: int) -> Tensor:
@@ -83,13 +88,42 @@ def most_recent(histories: Tensor, n_items: int) -> Tensor:
     """
     if histories.shape[1] <= n_items:
         return histories
+    return most_recent_values(histories, histories, n_items)
+
+
+def most_recent_values(values: Tensor, histories: Tensor, n_items: int) -> Tensor:
+    """What belongs to the items that `most_recent` keeps, from `values` (B, T) that lie beside the histories (B, T).
+
+    >>> most_recent_values(torch.tensor([[10, 20, 30]]), torch.tensor([[7, 8, 9]]), 2).tolist()
+    [[20, 30]]
+    """
+    if histories.shape[1] <= n_items:
+        return values
     lengths = (histories > 0).sum(dim=1, keepdim=True)
     first = (lengths - n_items).clamp(min=0)
-    return histories.gather(1, first + torch.arange(n_items, device=histories.device))
+    return values.gather(1, first + torch.arange(n_items, device=histories.device))
+
+
+def check_times(histories: Tensor, times: Tensor) -> None:
+    """Refuse times (B, T) that do not belong to right-padded histories (B, T), oldest first.
+
+    Raises:
+        InputError: if the shapes differ, or a history's times fall.
+    """
+    if times.shape != histories.shape:
+        raise InputError(
+            f"times have shape {tuple(times.shape)} but the histories {tuple(histories.shape)}; give one each"
+        )
+    falls = (times.diff(dim=1) < 0) & (histories[:, 1:] > 0)
+    if falls.any():
+        row, place = falls.nonzero()[0].tolist()
+        before, after = times[row, place : place + 2].tolist()
+        raise InputError(f"the times of history {row + 1} fall from {before} to {after}; give histories oldest first")
 
 
 def row_batches(dataset: RecDataset, rows: np.ndarray, *, batch_size: int, max_history: int) -> Iterator[Batch]:
-    """The samples at `rows` (S, 2) in their order, `batch_size` at a time."""
+    """The samples at `rows` (S, 2) in their order, `batch_size` at a time, with times where the data have them."""
     items, offsets = torch.from_numpy(dataset.items), torch.from_numpy(dataset.offsets)
+    times = None if dataset.times is None else torch.from_numpy(dataset.times)
     for part in torch.from_numpy(rows).split(batch_size):
-        yield gather_batch(items, offsets, part, max_history)
+        yield gather_batch(items, offsets, part, max_history, times)

@@ -6,7 +6,8 @@ mean. A network reads T = `max_history` items, so longer sequences are cut into 
 first covers T + 1 items, all but its first being targets; every further one begins with ceil(T / 2) items of context
 that are no targets in it. In a chunk, positions count from its own first item. SASRec's code differs: it draws users with
 replacement and trains on the last T + 1 items of each, so long sequences' early targets are never used and a target of a
-short sequence counts for more.
+short sequence counts for more. BERT4Rec and S3-Rec's pre-training mask items instead, and say so in
+`nextitem_objectives.py`; a sequence weighs as its number of targets there too.
 
 A history without items has no state: it is answered by popularity in training.
 """
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from tigerlite.config import InputError, from_dict, to_dict
 from tigerlite.data.prefix_batches import PrefixBatch
-from tigerlite.data.sequences import Batch, most_recent
+from tigerlite.data.sequences import Batch, most_recent, most_recent_values
 from tigerlite.losses.next_item import (
     binary_cross_entropy,
     full_cross_entropy,
@@ -34,10 +35,13 @@ from tigerlite.losses.next_item import (
     uniform_negatives,
 )
 from tigerlite.recommenders.base import Recommendations
-from tigerlite.recommenders.baselines import NETWORKS
+from tigerlite.recommenders.baselines import CLOZE, build_network
+from tigerlite.recommenders.baselines.masking import with_mask_after
+from tigerlite.recommenders.baselines.s3rec import S3RecObjectives
 from tigerlite.recommenders.item_index import ItemIndex
 from tigerlite.recommenders.item_scoring import top_items
 from tigerlite.recommenders.nextitem_config import NextItemConfig
+from tigerlite.recommenders.nextitem_objectives import Draw, cloze_targets, self_supervised_losses
 from tigerlite.recommenders.scoring import best
 from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
 
@@ -52,12 +56,19 @@ class NextItem(TrainedRecommender):
         config: a `NextItemConfig` as primitives (what checkpoints hold).
         counts: training interactions per item, index = item id, entry 0 unused, shape (N + 1,).
         stage: prefix of the logged metrics.
+        features: feature ids (N + 1, F) of the items, where the config `reads_features`.
 
     Raises:
-        InputError: if the catalogue is too small for the negatives asked for.
+        InputError: if the catalogue is too small for the negatives asked for, or features are missing.
     """
 
-    def __init__(self, config: dict[str, Any], counts: Tensor | np.ndarray, stage: str = "finetune") -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        counts: Tensor | np.ndarray,
+        stage: str = "finetune",
+        features: Tensor | np.ndarray | None = None,
+    ) -> None:
         super().__init__(stage, from_dict(NextItemConfig, config).optimizer)
         self.save_hyperparameters("config", "stage")
         self.config = from_dict(NextItemConfig, config)
@@ -67,14 +78,22 @@ class NextItem(TrainedRecommender):
             raise InputError(
                 f"n_negatives={wanted} but the catalogue has {self.n_items} items; loss=gbce needs fewer negatives than items"
             )
-        self.network = NETWORKS[self.config.network](self.config.section, self.n_items, self.config.max_history)
+        features = None if features is None else torch.as_tensor(features)
+        chosen = self.config.network, self.config.section
+        self.network = build_network(*chosen, self.n_items, self.config.max_history, features)
+        self.objectives: S3RecObjectives | None = None
+        """What S3-Rec's pre-training learns beside the network; fine-tuning leaves it behind."""
+        if self.config.objective == "self_supervised":
+            if features is None:
+                raise InputError("objective=self_supervised reads features of the items and was given none")
+            self.objectives = S3RecObjectives(self.config.section, features)
         self.index: ItemIndex | None = None
         """Where `recommend` looks for items; None = scores them all. Not saved."""
         counts = torch.as_tensor(counts).float()
         self.register_buffer("counts", counts, persistent=False)
         self.register_buffer("log_q", log_popularity(counts), persistent=False)
         # They follow from the data set; ddp, which broadcasts buffers every step, must skip them.
-        self._ddp_params_and_buffers_to_ignore = ["counts", "log_q"]
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
     @property
     def name(self) -> str:
@@ -87,17 +106,51 @@ class NextItem(TrainedRecommender):
         return True
 
     @property
+    def reads_times(self) -> bool:
+        """Whether the times of interactions are read, where there are any."""
+        return self.config.reads_times
+
+    @property
+    def fills_masks(self) -> bool:
+        """Whether the next item is asked for by a mask after the history, not by the state of its last item."""
+        return self.config.network in CLOZE or self.config.objective == "self_supervised"
+
+    @property
     def item_embeddings(self) -> Tensor:
         """(N + 1, D), row 0 = padding."""
         return self.network.item_embeddings
 
+    def start_from(self, base: "NextItem") -> None:
+        """Copy the network's weights of `base`.
+
+        Raises:
+            InputError: if the two networks differ.
+        """
+        ours, theirs = ((m.name, m.config.section, m.config.max_history, m.n_items) for m in (self, base))
+        if ours != theirs:
+            raise InputError(
+                f"{self.name} cannot start from this {base.name}: give pretrain.nextitem and finetune.nextitem the same "
+                f"network, sizes and max_history"
+            )
+        self.network.load_state_dict(base.network.state_dict())
+
     def training_losses(self, batch: PrefixBatch) -> Tensor:
-        """Losses (n_targets,) of all targets of the sequences, row by row in time order."""
+        """Losses (n_targets,) of all targets of the sequences, row by row in time order; of masked items for `CLOZE`."""
+        draw = Draw(self.config.seed, self.current_epoch)
+        if self.config.objective == "self_supervised":
+            return self_supervised_losses(self.network, self.objectives, batch, self.n_items, draw)
+        if self.fills_masks:
+            hidden = cloze_targets(self.network, batch, self.config.section, self.n_items + 1, draw)
+            return self._losses(hidden.states, hidden.items) * hidden.weights
         targets = batch.sequences[:, 1:]  # (B, T)
         positions = torch.arange(1, batch.sequences.shape[1], device=targets.device)
         wanted = (targets > 0) & (positions >= batch.first[:, None])
-        states = self.network(batch.sequences[:, :-1])
+        states = self._read(batch.sequences[:, :-1], None if batch.times is None else batch.times[:, :-1])
         return self._losses(states[wanted], targets[wanted])
+
+    def _read(self, sequences: Tensor, times: Tensor | None) -> Tensor:
+        """States (B, T, D) of sequences (B, T), with the times where the network reads them."""
+        return self.network(sequences, times) if self.reads_times else self.network(sequences)
 
     def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
         config, items = self.config, self.item_embeddings
@@ -113,43 +166,54 @@ class NextItem(TrainedRecommender):
             states, targets, items, negatives, t=config.gbce_t, n_items=self.n_items
         )
 
-    def history_states(self, histories: Tensor) -> Tensor:
-        """State (B, D) after the last item of each right-padded history (B, T); zero for an empty one."""
+    def history_states(self, histories: Tensor, times: Tensor | None = None) -> Tensor:
+        """State (B, D) that asks for the next item of each right-padded history (B, T); zero for an empty one."""
         recent = most_recent(histories, self.config.max_history)
+        if times is not None:
+            times = most_recent_values(times, histories, self.config.max_history)
         if not recent.shape[1]:
-            recent = torch.nn.functional.pad(recent, (0, 1))
+            recent, times = torch.nn.functional.pad(recent, (0, 1)), None
         lengths = (recent > 0).sum(dim=1)
-        states = self.network(recent)  # (B, T, D)
-        rows = torch.arange(len(recent), device=recent.device)
-        return states[rows, (lengths - 1).clamp(min=0)] * (lengths > 0)[:, None]
+        if self.fills_masks:
+            states, places = self.network.cloze_states(with_mask_after(recent, self.n_items + 1)), lengths
+        else:
+            states, places = self._read(recent, times), (lengths - 1).clamp(min=0)
+        states = states[torch.arange(len(recent), device=recent.device), places]
+        if self.objectives is not None:
+            states = self.objectives.maps["mip"](states)
+        return states * (lengths > 0)[:, None]
 
     def validation_losses(self, batch: Batch) -> Tensor:
         """Cross-entropy (B,) over the whole catalogue without smoothing, whatever the training loss: they compare."""
-        states = self.history_states(batch.histories)
+        states = self.history_states(batch.histories, batch.times)
         size = max(1, MAX_LOGITS // self.n_items)
         parts = zip(states.split(size), batch.targets.split(size), strict=True)
         return torch.cat([full_cross_entropy(part, targets, self.item_embeddings) for part, targets in parts])
 
     def validation_items(self, batch: Batch) -> Tensor:
         """Items (B, 10), the whole catalogue ranked."""
-        return self._scored(batch.histories, VALIDATION_CUTOFF, self.config.exclude_history).items
+        states = self.history_states(batch.histories, batch.times)
+        return self._scored(states, batch.histories, VALIDATION_CUTOFF, self.config.exclude_history).items
 
-    def ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+    def ranked(self, histories: Tensor, k: int, exclude_history: bool, times: Tensor | None = None) -> Recommendations:
         """Items with their inner products as scores; an empty history gets items by training count."""
+        states = self.history_states(histories, times)
         if self.index is None:
-            return self._scored(histories, k, exclude_history)
-        return self._looked_up(self.index, histories, k, exclude_history)
+            return self._scored(states, histories, k, exclude_history)
+        return self._looked_up(self.index, states, histories, k, exclude_history)
 
-    def _scored(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+    def _scored(self, states: Tensor, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
         exclude = histories if exclude_history else None
-        found = top_items(self.history_states(histories), self.item_embeddings, k, exclude)
+        found = top_items(states, self.item_embeddings, k, exclude)
         return self._with_popular(found, histories, k)
 
-    def _looked_up(self, index: ItemIndex, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
+    def _looked_up(
+        self, index: ItemIndex, states: Tensor, histories: Tensor, k: int, exclude_history: bool
+    ) -> Recommendations:
         """As `_scored`, as far as the index finds the items."""
         # As many more as could be left out again.
         n_wanted = k + (histories.shape[1] if exclude_history else 0)
-        found = index.search(self.history_states(histories), n_wanted)
+        found = index.search(states, n_wanted)
         items, scores = found.items.to(self.device), found.scores.to(self.device)
         if exclude_history:
             scores = scores.masked_fill((items[:, :, None] == histories[:, None, :]).any(dim=2), -torch.inf)
@@ -170,6 +234,7 @@ class NextItem(TrainedRecommender):
     def fingerprint(self) -> str:
         """Hex digest of network, weights and counts."""
         shape = [self.name, to_dict(self.config.section), self.config.max_history]
+        shape += [] if self.config.objective == "next_item" else [self.config.objective]  # it reads otherwise
         digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
         for name, value in sorted(self._weights().items()):
             digest.update(name.encode() + value.numpy().tobytes())
@@ -177,6 +242,8 @@ class NextItem(TrainedRecommender):
 
     def _weights(self) -> dict[str, Tensor]:
         weights = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        if self.objectives is not None:
+            weights |= {f"objectives.{name}": value for name, value in self.objectives.state_dict().items()}
         weights["counts"] = self.counts
         return {name: value.detach().cpu().contiguous() for name, value in weights.items()}
 
@@ -199,6 +266,8 @@ class NextItem(TrainedRecommender):
             weights = load_file(folder / "model.safetensors")
         except FileNotFoundError as error:
             raise InputError(f"{error.filename} does not exist; {folder} holds no trained model") from None
-        model = cls(about["config"], weights.pop("counts"))
-        model.network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
+        # A model that reads features keeps them among its weights.
+        features = next((value for name, value in weights.items() if name.endswith(".features")), None)
+        model = cls(about["config"], weights.pop("counts"), features=features)
+        model.load_state_dict(weights)
         return model.eval()

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from tigerlite.data.prefix_batches import PrefixBatch
-from tigerlite.data.sequences import Batch
+from tigerlite.data.sequences import Batch, check_times
 from tigerlite.distributed import all_reduce_sum
 from tigerlite.evaluation.ranking import ranks_in_list
 from tigerlite.losses.weighted_cross_entropy import weighted_mean
@@ -63,6 +63,11 @@ class TrainedRecommender(LightningModule, Recommender):
     def validation_items(self, batch: Batch) -> Tensor:
         """Items (B, 10) ranked for whole histories, as `recommend` ranks them."""
 
+    @property
+    def reads_times(self) -> bool:
+        """Whether it looks at the times of interactions, where there are any; then `ranked` takes them as `times`."""
+        return False
+
     @abstractmethod
     def ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
         """What `recommend` answers, of histories (B, T) on the model's device; called in evaluation mode."""
@@ -75,7 +80,10 @@ class TrainedRecommender(LightningModule, Recommender):
         training = self.training
         self.eval()
         try:
-            return self.ranked(histories.to(self.device), k, exclude_history)
+            if times is None or not self.reads_times:
+                return self.ranked(histories.to(self.device), k, exclude_history)
+            check_times(histories, times)
+            return self.ranked(histories.to(self.device), k, exclude_history, times.to(self.device))
         finally:
             self.train(training)
 

@@ -106,7 +106,7 @@ class Predictor:
         Args:
             item_ids: external ids, none of them known.
             embeddings: (n, D), made as those that the tokenizer was trained on.
-            tokenizer: what made the run's identifiers (`stages.tokenize.load_tokenizer`).
+            tokenizer: what made the run's identifiers (`tokenizers.saved.load_tokenizer`).
             titles: what to show; None shows the ids.
 
         Raises:

@@ -188,7 +188,7 @@ def _ranks(
     batches = row_batches(dataset, rows[order], batch_size=config.users_per_batch, max_history=len(dataset.items))
     n_batches = -(-len(rows) // config.users_per_batch)
     for batch in shown(batches, total=n_batches, description=f"evaluate {name}"):
-        items, _ = method.recommend(batch.histories, k, exclude_history=config.exclude_history)
+        items, _ = method.recommend(batch.histories, k, batch.times, config.exclude_history)
         # Everything stays on the method's device until the end, so that no batch waits for the one before.
         ranks.append(ranks_in_list(items, batch.targets.to(items.device)))
         lists.append(items.int())
@@ -218,7 +218,7 @@ def _examples(
         return []
     chosen = rows[np.linspace(0, len(rows) - 1, min(config.n_examples, len(rows))).astype(int)]
     batch = next(row_batches(dataset, chosen, batch_size=len(chosen), max_history=len(dataset.items)))
-    items, scores = model.recommend(batch.histories, 5, exclude_history=config.exclude_history)
+    items, scores = model.recommend(batch.histories, 5, batch.times, config.exclude_history)
 
     def title(item: int) -> str:
         return dataset.titles[item - 1]

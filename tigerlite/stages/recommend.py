@@ -15,6 +15,7 @@ from tigerlite.callbacks.loss_trajectory import LossTrajectory
 from tigerlite.config import InputError, to_dict
 from tigerlite.data.datamodule import SequenceDataModule
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.item_features import item_features
 from tigerlite.data.sequences import item_counts
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
@@ -59,7 +60,7 @@ def run(
         config: what to train.
         dataset: sequences; the training part of each is all that is learnt from.
         bank: identifiers of the same catalogue, where the method reads them.
-        base: a trained TIGER whose weights to start from.
+        base: a trained model whose weights to start from: a TIGER, or a next-item model of the same network.
         embeddings: of all items, where `config.needs_embeddings`.
         out: folder; an interrupted run's `last.ckpt` in it is continued.
         context: Trainer settings and tracker.
@@ -87,7 +88,8 @@ def run(
     if config.method == "tiger":
         model = TIGER(to_dict(settings), bank, stage=stage)
     else:
-        model = NextItem(to_dict(settings), item_counts(dataset), stage=stage)
+        features = item_features(dataset, settings.features) if settings.reads_features else None
+        model = NextItem(to_dict(settings), item_counts(dataset), stage=stage, features=features)
     if base is not None:
         _start_from(base, model)
     callbacks, groups = [], None
@@ -201,6 +203,7 @@ def _train(
         n_validation_users=settings.n_validation_users,
         all_prefixes=model.trains_all_prefixes,
         accumulate=context.trainer.accumulate,
+        with_times=model.reads_times,
     )
     fit(trainer, model, out, data)
 
@@ -211,6 +214,8 @@ def _start_from(base: Recommender, model: TrainedRecommender) -> None:
     Raises:
         InputError: if the two networks differ.
     """
+    if isinstance(base, NextItem) and isinstance(model, NextItem):
+        return model.start_from(base)
     if not (isinstance(base, TIGER) and isinstance(model, TIGER)):
         raise InputError(f"{model.name} cannot start from the weights of {base.name}; set pretrain.enabled=false")
     ours, theirs = ({name: tuple(value.shape) for name, value in t.t5.state_dict().items()} for t in (model, base))

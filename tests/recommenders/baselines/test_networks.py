@@ -3,21 +3,31 @@
 import pytest
 import torch
 
-from tigerlite.recommenders.baselines import NETWORKS
+from tigerlite.config import InputError
+from tigerlite.recommenders.baselines import CLOZE, NETWORKS, build_network
 from tigerlite.recommenders.nextitem_config import NextItemConfig
 
 N_ITEMS = 9
+CAUSAL = [name for name in NETWORKS if name not in CLOZE]
+
+
+def features(n_items: int) -> torch.Tensor:
+    """Two features of every item, so that any two of nine items differ in one."""
+    items = torch.arange(n_items + 1)
+    table = torch.stack([2 + items % 3, 5 + items // 3], dim=1)
+    table[0] = 0
+    return table
 
 
 def network(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    built = NETWORKS[name](NextItemConfig(network=name).section, N_ITEMS, 6)
+    built = build_network(name, NextItemConfig(network=name).section, N_ITEMS, 6, features(N_ITEMS))
     for parameter in built.parameters():  # away from the start, where nothing depends on much
         torch.nn.init.normal_(parameter, std=0.3)
     return built.eval()
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=CAUSAL)
 def states(request):
     return network(request.param)
 
@@ -44,7 +54,7 @@ def test_the_order_of_items_matters(states):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_starts_near_equal_scores_and_with_an_empty_padding_row(name):
     torch.manual_seed(0)
-    start = NETWORKS[name](NextItemConfig(network=name).section, 1000, 6).eval()
+    start = build_network(name, NextItemConfig(network=name).section, 1000, 6, features(1000)).eval()
     assert (start.item_embeddings[0] == 0).all()
     scores = start(torch.arange(1, 25).view(4, 6)) @ start.item_embeddings[1:].T
     assert 0 < scores.std() < 0.5
@@ -56,3 +66,17 @@ def test_dropout_acts_in_training_only(name):
     assert torch.equal(built(sequence), built(sequence))
     built.train()
     assert not torch.equal(built(sequence), built(sequence))
+
+
+def test_a_network_that_reads_features_is_not_built_without():
+    with pytest.raises(InputError, match="network=fdsa reads features of the items and was given none"):
+        build_network("fdsa", NextItemConfig(network="fdsa").section, N_ITEMS, 6)
+
+
+@pytest.mark.parametrize("name", ["bert4rec", "fmlp", "hstu", "fdsa", "s3rec"])
+def test_a_sequence_longer_than_the_positions_is_refused(name):
+    longest = 7 if name in ("bert4rec", "s3rec") else 6
+    with pytest.raises(
+        InputError, match=f"sequences have {longest + 1} items but the network reads {longest}; cut them"
+    ):
+        network(name)(torch.ones(1, longest + 1, dtype=torch.int64))
