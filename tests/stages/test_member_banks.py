@@ -15,6 +15,7 @@ from tigerlite.stages import tokenize
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.trainer import LAST, Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.rqvae import RQVAE
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 from tigerlite.tokenizers.saved import load_tokenizer
 
@@ -96,10 +97,10 @@ def test_a_run_interrupted_before_or_inside_the_window_gives_the_same_members(wi
             raise RuntimeError("killed")
         return original(self, rows)
 
-    monkeypatch.setattr(tokenize.RQVAE, "training_step", interrupted)
+    monkeypatch.setattr(RQVAE, "training_step", interrupted)
     with pytest.raises(RuntimeError, match="killed"):
         build(WINDOW, tmp_path / "out")
-    monkeypatch.setattr(tokenize.RQVAE, "training_step", original)
+    monkeypatch.setattr(RQVAE, "training_step", original)
     torch.manual_seed(99)
     again = build(WINDOW, tmp_path / "out")
     assert again.fingerprint == window[1].fingerprint
