@@ -20,13 +20,14 @@ def problem(n_items: int, scale: float = 1.0) -> tuple[torch.Tensor, torch.Tenso
 def test_losses_and_gradients_equal_those_of_torch(n_items, scale, monkeypatch):
     monkeypatch.setattr(catalogue_softmax, "BLOCK", 4)
     states, targets, items = problem(n_items, scale)
-    weights = torch.rand(7)
+    weights = torch.rand(7, generator=torch.Generator().manual_seed(0))
     expected = F.cross_entropy(states @ items[1:].T, targets - 1, reduction="none")
     slopes = torch.autograd.grad((expected * weights).sum(), (states, items))
     found = catalogue_cross_entropy(states, targets, items)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
     for ours, theirs in zip(torch.autograd.grad((found * weights).sum(), (states, items)), slopes, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+        # Gradients of items are as large as the states: float32 rounds them accordingly.
+        torch.testing.assert_close(ours, theirs, atol=1e-4 * max(1.0, scale / 10), rtol=1e-4)
 
 
 def test_gradients_equal_finite_differences(monkeypatch):

@@ -22,6 +22,7 @@ from tigerlite.tokenizers.collaborative import Collaborative
 from tigerlite.tokenizers.letter import LetterConfig
 from tigerlite.tokenizers.rqvae import RQVAE
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
+from tigerlite.tokenizers.saved import load_tokenizer
 
 N_ITEMS = 96
 RQVAE_SECTION = {
@@ -79,7 +80,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path):
     run(config(), tmp_path / "parts", max_epochs=1)
     torch.manual_seed(123)
     assert run(config(), tmp_path / "parts").fingerprint == bank.fingerprint
-    expected, found = (tokenize.load_tokenizer(tmp_path / name).state_dict() for name in ("whole", "parts"))
+    expected, found = (load_tokenizer(tmp_path / name).state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
     assert len(bank.primary[1:].unique(dim=0)) == N_ITEMS
 
@@ -175,7 +176,7 @@ def test_two_processes_train_like_one(tmp_path):
     done = subprocess.run(command, check=True, timeout=240, capture_output=True, text=True)
     assert "processes: 2" in done.stdout
     _train_shared(tmp_path / "one", context())
-    one, two = (tokenize.load_tokenizer(tmp_path / name) for name in ("one", "two"))
+    one, two = (load_tokenizer(tmp_path / name) for name in ("one", "two"))
     for level, codebook in enumerate(one.quantizer.codebooks):
         torch.testing.assert_close(two.quantizer.codebooks[level].vectors, codebook.vectors, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(two.encoder[1].weight, one.encoder[1].weight, atol=1e-3, rtol=1e-3)

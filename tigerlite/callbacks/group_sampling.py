@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -213,7 +214,7 @@ class GroupSampling(Callback):
     ) -> Losses:
         def of_member(member: int) -> Iterator[ShardLoss]:
             for shard, batch in batches():
-                losses = module.member_losses(type(batch)(*(part.to(module.device) for part in batch)), member)
+                losses = module.member_losses(move_data_to_device(batch, module.device), member)
                 # A backward pass costs two forward ones.
                 self._work += len(losses) * (3 if losses.requires_grad else 1)
                 yield ShardLoss(shard, losses.flatten(1).mean(dim=1).double().sum(), len(losses))
