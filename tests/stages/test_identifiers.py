@@ -10,6 +10,7 @@ from tigerlite.config import InputError, decisive, fingerprint
 from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.stages import recommend, tokenize
+from tigerlite.stages.identifiers import HEALTH
 from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.tokenizers import CLOSED_FORM
@@ -19,6 +20,7 @@ from tigerlite.tokenizers.opq import OPQConfig
 from tigerlite.tokenizers.pq import PQConfig
 from tigerlite.tokenizers.random import RandomConfig
 from tigerlite.tokenizers.rqkmeans import RQKMeansConfig
+from tigerlite.tokenizers.saved import load_tokenizer
 
 N_ITEMS = 80
 SIZES = (8, 16)
@@ -64,7 +66,7 @@ def test_every_closed_form_with_every_resolution_gives_unique_identifiers(tmp_pa
     assert not bank.buckets
     if collisions == "sinkhorn_rounds":
         return  # a group that is spread may draw in who was alone
-    encoded = tokenize.load_tokenizer(tmp_path).encode(items().matrix)
+    encoded = load_tokenizer(tmp_path).encode(items().matrix)
     alone = torch.unique(encoded, dim=0, return_inverse=True, return_counts=True)
     kept = (bank.primary[1:] == encoded).all(dim=1)
     # Items with a path of their own keep it.
@@ -77,11 +79,11 @@ def test_train_items_only_fits_without_the_items_of_the_split(tmp_path, method):
     tokenize.run(config, items(), dataset(), out=tmp_path)
     changed = items().matrix.copy()
     changed[-8:] *= 5  # of the ten items that only validation and test have
-    found = tokenize.load_tokenizer(tmp_path).encode(items().matrix)
+    found = load_tokenizer(tmp_path).encode(items().matrix)
     other = tmp_path / "changed"
     other.mkdir()
     tokenize.run(config, ItemEmbeddings(changed), dataset(), out=other)
-    assert torch.equal(tokenize.load_tokenizer(other).encode(items().matrix), found)
+    assert torch.equal(load_tokenizer(other).encode(items().matrix), found)
 
 
 def test_items_that_share_a_path_are_buckets_and_refused_by_a_recommender(tmp_path):
@@ -89,7 +91,7 @@ def test_items_that_share_a_path_are_buckets_and_refused_by_a_recommender(tmp_pa
     bank = tokenize.run(config, items(), dataset(), out=tmp_path)
     assert bank.buckets
     assert bank.primary[1].tolist() == bank.primary[N_ITEMS].tolist()
-    health = json.loads((tmp_path / tokenize.HEALTH).read_text())
+    health = json.loads((tmp_path / HEALTH).read_text())
     assert (health["collisions"], health["largest_group"] >= 4) == ("none", True)
     with pytest.raises(InputError, match=r"collisions=none left items that share a path.*set tokenize.collisions=rank"):
         recommend.run(RecommendConfig(), dataset(), bank, out=tmp_path / "model")
