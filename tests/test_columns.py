@@ -9,8 +9,8 @@ from tigerlite import columns
 
 NAMES = {name: value for name, value in vars(columns).items() if name.isupper()}
 PACKAGE = Path(columns.__file__).parent
-# Other words of the vocabulary (user, item, ...) are also defaults of settings that name a user's own columns.
-OWN = {columns.TARGET, columns.HISTORY_LENGTH, columns.RANK}
+# Other words of the vocabulary (user, item, rank, ...) are also values or defaults of settings.
+OWN = {columns.TARGET, columns.HISTORY_LENGTH}
 
 
 def test_names_are_distinct_and_described():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lightning.fabric.utilities import move_data_to_device
 
 from speed.timing import prepare, write
 from tigerlite.callbacks.group_scores import probabilities, standardised, validation_weights
@@ -136,7 +137,7 @@ def trained(config: Config, dataset: RecDataset, bank: TokenizerBank) -> tuple[T
         data.set_epoch(epoch)
         for batch in data.train_dataloader():
             model.set_draw("sample", seed=config.seed, epoch=epoch, step=step, part=0, n_parts=1)
-            loss = model.training_losses(type(batch)(*(part.to(config.device) for part in batch))).mean()
+            loss = model.training_losses(move_data_to_device(batch, config.device)).mean()
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -170,7 +171,7 @@ def _groups(config: Config, dataset: RecDataset, model: TIGER, kind: str, share:
     def losses(source: Callable[[], Iterator]) -> Callable[[int], Iterator[ShardLoss]]:
         def of_member(member: int) -> Iterator[ShardLoss]:
             for shard, batch in source():
-                found = model.member_losses(type(batch)(*(part.to(model.device) for part in batch)), member)
+                found = model.member_losses(move_data_to_device(batch, model.device), member)
                 yield ShardLoss(shard, found.mean(dim=1).double().sum(), len(found))
 
         return of_member

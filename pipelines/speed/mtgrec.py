@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 
 from speed.synthetic import DataConfig
 from speed.timing import Case, measure, prepare, report, write
@@ -119,7 +120,7 @@ def _case(config: Config, dataset: RecDataset, bank: TokenizerBank, name: str) -
     ).train_dataloader()
     batches = []
     for batch in loader:
-        batches.append(type(batch)(*(part.to(config.device) for part in batch)))
+        batches.append(move_data_to_device(batch, config.device))
         if len(batches) == config.n_batches:
             break
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -82,7 +83,7 @@ def run(config: Config) -> None:
         all_prefixes=True,
     ).train_dataloader()
     drawn = zip(loader, range(config.n_batches), strict=False)
-    batches = [PrefixBatch(*(part.to(config.device) for part in batch)) for batch, _ in drawn]
+    batches = [move_data_to_device(batch, config.device) for batch, _ in drawn]
     wanted = [_wanted(batch) for batch in batches]
     amount, n_sequences = int(sum(mask.sum() for mask in wanted)), sum(len(batch.sequences) for batch in batches)
     cases = [

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.fabric.utilities import move_data_to_device
 
 from speed.synthetic import DataConfig
 from speed.timing import prepare, write
@@ -94,7 +95,7 @@ def _batches(config: Config, dataset: RecDataset) -> list[Batch | PrefixBatch]:
         all_prefixes=config.attention == "causal",
     ).train_dataloader()
     chosen = [batch for batch, _ in zip(loader, range(config.n_batches), strict=False)]
-    return [type(batch)(*(part.to(config.device) for part in batch)) for batch in chosen]
+    return [move_data_to_device(batch, config.device) for batch in chosen]
 
 
 def _stepper(config: Config, bank: TokenizerBank, dataset: RecDataset | None) -> Callable[[Any, int], None]:

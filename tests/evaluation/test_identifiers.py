@@ -55,6 +55,10 @@ def test_parts_are_measured_on_all_levels_or_on_those_of_the_tokenizer():
             r"shares its first code .* times as often as by chance",
         ),
         (
+            {"items": np.random.default_rng(1).integers(1, 65, 400)},
+            r"the first code of the last item tells -?\d.\d\d nats about the next one's \(below 0.1",
+        ),
+        (
             {"embeddings": np.random.default_rng(1).normal(size=(64, 4))},
             r"of the nearest neighbours share the first code",
         ),
