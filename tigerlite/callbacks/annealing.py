@@ -48,7 +48,8 @@ class Annealing(Callback):
 
     def __init__(self, tau_max: float, tau_min: float, schedule: str, per: str = "step") -> None:
         check(tau_min > 0, "tau_min", tau_min, "a number > 0")
-        check(tau_max >= tau_min, "tau_max", tau_max, f"a number >= tau_min={tau_min}")
+        if schedule != "constant":
+            check(tau_max >= tau_min, "tau_max", tau_max, f"a number >= tau_min={tau_min}")
         check_choice("schedule", schedule, SCHEDULES)
         check_choice("anneal_per", per, ("step", "epoch"))
         self._tau_max, self._tau_min, self._schedule, self._per = tau_max, tau_min, schedule, per

@@ -56,3 +56,9 @@ def scattered(vectors: Tensor, pad: Tensor, places: Tensor) -> Tensor:
     n_levels, width = vectors.shape[1:]
     table = torch.cat([pad.float().expand(1, n_levels, width), vectors]).flatten(1)
     return embedding(places, table).view(len(places), -1, width)
+
+
+def means_of_seen(seen: Tensor, encoded: Tensor) -> Tensor:
+    """Mean (B, P, D) of the encoded tokens (B, S, D) that each of P targets sees, (P, S) or (B, P, S) bool."""
+    shares = seen.to(encoded.dtype)
+    return (shares / shares.sum(dim=-1, keepdim=True).clamp(min=1)) @ encoded

@@ -30,13 +30,13 @@ from tigerlite.evaluation.codes import codes_health
 from tigerlite.optim import SeparateGroup
 from tigerlite.recommenders.calibration import load_calibration, save_calibration
 from tigerlite.recommenders.generative import GenerativeRecommender
-from tigerlite.recommenders.soft_batch import SoftBatch, expected_embeddings, scattered, soften
+from tigerlite.recommenders.soft_batch import SoftBatch, expected_embeddings, means_of_seen, scattered, soften
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.trie import Trie
 from tigerlite.recommenders.unigrec_config import UniGRecConfig
 from tigerlite.recommenders.unigrec_terms import UniGRecTerms, entropies
 from tigerlite.tokenizers.bank import TokenizerBank
-from tigerlite.tokenizers.code_table import kept_codes, rebuilt_table
+from tigerlite.tokenizers.code_table import rebuilt_table, tokenizer_codes
 from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
@@ -54,12 +54,11 @@ class UniGRec(GenerativeRecommender):
         bank: the first code table, L codes and a digit (`soft_identifiers.code_table`).
         tokenizer: copied.
         inputs: (N + 1, D') normalised inputs of the tokenizer, row 0 padding; None = a model that only serves.
-        teacher: (N + 1, C), row 0 padding; None without distillation.
+        teacher: (N + 1, C), row 0 padding; None = no distillation.
         stage: prefix of the logged metrics.
 
     Raises:
         ConfigError: if network and settings do not fit.
-        InputError: if there is a distillation without a teacher.
     """
 
     def __init__(
@@ -80,11 +79,6 @@ class UniGRec(GenerativeRecommender):
         self.tokenizer = copy.deepcopy(tokenizer).requires_grad_(self.settings.train_tokenizer)
         if not self.settings.reconstruction_weight:
             self.tokenizer.decoder.requires_grad_(False)
-        if inputs is not None and self.settings.needs_teacher and teacher is None:
-            raise InputError(
-                "unigrec distils from a teacher's item embeddings and got none; set teacher.enabled=true, unigrec.file, or "
-                "both distillation weights to 0"
-            )
         self.terms = UniGRecTerms(
             self.settings,
             teacher if self.settings.needs_teacher else None,
@@ -116,7 +110,7 @@ class UniGRec(GenerativeRecommender):
         return len(self.tokenizer.codebook_sizes)
 
     def use_codes(self, codes: Tensor) -> None:
-        """Write the items as codes (N + 1, L + 1) from now on; calibrated decoding keeps its table."""
+        """Write the items as codes (N + 1, L + 1) from now on."""
         tokens = self.vocab.tokens(codes)
         tokens[:, 0] = self.vocab.pad
         self.trie = Trie(codes).to(self.device)
@@ -125,35 +119,10 @@ class UniGRec(GenerativeRecommender):
         self.item_vectors = None if self.inputs is not None else self.item_vectors
         self._skip_buffers()
 
-    def set_calibration(self, factors: Tensor) -> None:
-        """See `GenerativeRecommender.set_calibration`.
-
-        Raises:
-            InputError: if the identifiers would move under it.
-        """
-        if self.settings.train_tokenizer:
-            raise InputError(
-                "decoding is calibrated on fixed identifiers (objective.method=igd); set unigrec.train_tokenizer=false"
-            )
-        super().set_calibration(factors)
-
-    def start_from(self, base: GenerativeRecommender) -> None:
-        """Copy the T5 of `base`, and of a UniGRec its tokenizer and identifiers.
-
-        Raises:
-            InputError: if the networks differ.
-        """
-        ours, theirs = ({n: tuple(v.shape) for n, v in model.t5.state_dict().items()} for model in (self, base))
-        different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-        if different:
-            raise InputError(
-                f"the network to start from differs in {len(different)} weights ({different[0]}, ...); give pretrain.tiger "
-                f"and finetune.tiger the same t5 sizes and user_token, and both stages the same unigrec.digits"
-            )
-        self.t5.load_state_dict(base.t5.state_dict())
-        if isinstance(base, UniGRec):
-            self.tokenizer.load_state_dict(base.tokenizer.state_dict())
-            self.use_codes(base.codes.to(self.device))
+    def take_identifiers(self, base: "UniGRec") -> None:
+        """Copy the tokenizer and the identifiers of another model of the same items."""
+        self.tokenizer.load_state_dict(base.tokenizer.state_dict())
+        self.use_codes(base.codes.to(self.device))
 
     def encode(self, histories: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded histories (B, S, D) and their mask (B, S); outside training items are looked up, without gradient."""
@@ -186,11 +155,11 @@ class UniGRec(GenerativeRecommender):
             labels = self._labels(prefixes.targets)
             hidden = self.t5.decode_targets(self._decoder_tokens(labels), encoded, prefixes.seen)
             targets, labels, hidden = (rows[prefixes.wanted] for rows in (prefixes.targets, labels, hidden))
-            pooled = _means(prefixes.seen, encoded)[prefixes.wanted]
+            pooled = means_of_seen(prefixes.seen, encoded)[prefixes.wanted]
         else:
             targets, labels = batch.targets, self._labels(batch.targets)
             hidden = self.t5.decode(self._decoder_tokens(labels), encoded, mask)
-            pooled = _means(mask[:, None], encoded)[:, 0]
+            pooled = means_of_seen(mask[:, None], encoded)[:, 0]
         losses = self._losses(hidden, targets, labels)
         self._terms = self.terms(
             self.current_epoch, self.tokenizer, soft, pooled=pooled, states=hidden[:, 0], targets=targets
@@ -239,13 +208,8 @@ class UniGRec(GenerativeRecommender):
     @torch.no_grad()
     def rebuild(self) -> tuple[float, ...]:
         """Give the items the codes of the tokenizer as it is; returns the share of items that changed, level by level."""
-        parts, held = self._checked_inputs()[1:].split(_CHUNK), self.codes[1:].split(_CHUNK)
-        tau = self.tokenizer.quantizer.temperature
-        codes = torch.cat(
-            [
-                kept_codes(self.tokenizer.quantize(part), old[:, :-1], tau, self.settings.hysteresis)
-                for part, old in zip(parts, held, strict=True)
-            ]
+        codes = tokenizer_codes(
+            self.tokenizer, self._checked_inputs()[1:], self.codes[1:, :-1], self.settings.hysteresis
         )
         # Processes on unlike hardware may round a tie differently; all take the first one's codes.
         table = rebuilt_table(self.codes[1:], broadcast(codes), self.vocab.codebook_sizes)
@@ -294,8 +258,7 @@ class UniGRec(GenerativeRecommender):
         model.t5.load_state_dict({name.removeprefix("t5."): value for name, value in weights.items()})
         factors = load_calibration(folder)
         if factors is not None:
-            # What was calibrated are the saved identifiers, whether or not they were trained before.
-            GenerativeRecommender.set_calibration(model, factors)
+            model.set_calibration(factors)
         return model.eval()
 
     def _checked_inputs(self) -> Tensor:
@@ -333,9 +296,3 @@ class UniGRec(GenerativeRecommender):
             logits = self.t5.code_logits(hidden[:, level], self.vocab.offsets[level], shares.shape[1])
             levels.append(-(shares[rows] * log_softmax(logits, dim=1)).sum(dim=1))
         return torch.cat([torch.stack(levels, dim=1), hard[:, len(levels) :]], dim=1)
-
-
-def _means(seen: Tensor, encoded: Tensor) -> Tensor:
-    """Mean (B, P, D) of the encoded tokens (B, S, D) that each of P targets sees, (P, S) or (B, P, S) bool."""
-    shares = seen.to(encoded.dtype)
-    return (shares / shares.sum(dim=-1, keepdim=True).clamp(min=1)) @ encoded

@@ -16,13 +16,19 @@ def build_unigrec(
     """The model with the tokenizer's bank as its first code table.
 
     Raises:
-        InputError: without a soft tokenizer of these items, or with a Trainer setting under which its losses are others.
+        InputError: without a soft tokenizer of these items or the teacher that it distils from, or with
+            a Trainer setting under which its losses are others.
     """
     if soft is None:
         raise InputError("method=unigrec needs a soft tokenizer with its items; set tokenize.method=soft_rqvae")
     if soft.n_items != bank.n_items:
         raise InputError(
             f"the soft tokenizer has embeddings of {soft.n_items} items but the bank {bank.n_items}; give those of one data set"
+        )
+    if config.unigrec.needs_teacher and soft.teacher is None:
+        raise InputError(
+            "unigrec distils from a teacher's item embeddings and got none; set teacher.enabled=true, unigrec.file, or both "
+            "distillation weights to 0"
         )
     if trainer.accumulate > 1:
         raise InputError(

@@ -225,15 +225,16 @@ def _start_from(base: Recommender, model: TrainedRecommender) -> None:
     """
     if isinstance(base, NextItem) and isinstance(model, NextItem):
         return model.start_from(base)
-    if isinstance(base, GenerativeRecommender) and isinstance(model, UniGRec):
-        return model.start_from(base)
-    if not (isinstance(base, TIGER) and isinstance(model, TIGER)):
+    compatible = (TIGER, UniGRec) if isinstance(model, UniGRec) else (TIGER,)
+    if not (isinstance(model, GenerativeRecommender) and isinstance(base, compatible)):
         raise InputError(f"{model.name} cannot start from the weights of {base.name}; set pretrain.enabled=false")
     ours, theirs = ({name: tuple(value.shape) for name, value in t.t5.state_dict().items()} for t in (model, base))
     if ours != theirs:
         different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
         raise InputError(
             f"the network to start from differs in {len(different)} weights ({different[0]}, ...); give pretrain.tiger and "
-            "finetune.tiger the same t5 sizes and user_token"
+            "finetune.tiger the same t5 sizes and user_token (and unigrec.digits)"
         )
     model.t5.load_state_dict(base.t5.state_dict())
+    if isinstance(base, UniGRec):
+        model.take_identifiers(base)

@@ -45,6 +45,10 @@ class RecommendConfig:
             raise ConfigError(f"identifiers.use={self.identifiers.use} needs method=tiger, not {self.method}")
         if self.method == "unigrec":
             self.unigrec.check_tiger(self.tiger)
+            if self.objective.method == "igd" and self.unigrec.train_tokenizer:
+                raise ConfigError(
+                    "objective.method=igd calibrates decoding on fixed identifiers; set unigrec.train_tokenizer=false"
+                )
 
     @property
     def unused(self) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ at each rebuild, so that one item's flip changes the labels of others. Here an i
 number of times as likely (hysteresis), and the digit that tells it from others unless its own codes changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, filterfalse
 
 import numpy as np
 import torch
@@ -14,6 +15,10 @@ from torch import Tensor
 
 from tigerlite.config import InputError
 from tigerlite.tokenizers.soft_quantizer import SoftQuantized
+from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
+
+# Items encoded at a time.
+_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,14 @@ def kept_codes(quantized: SoftQuantized, old: Tensor, temperature: Tensor, hyste
         flips = (held - best) / temperature > np.log(hysteresis)
         levels.append(torch.where(flips, new, old[:, level]))
     return torch.stack(levels, dim=1)
+
+
+@torch.no_grad()
+def tokenizer_codes(tokenizer: SoftRQVAE, inputs: Tensor, old: Tensor, hysteresis: float) -> Tensor:
+    """Codes (N, L) of normalised inputs (N, D) at the tokenizer's temperature, with hysteresis about the old ones (N, L)."""
+    parts = zip(inputs.split(_CHUNK), old.split(_CHUNK), strict=True)
+    tau = tokenizer.quantizer.temperature
+    return torch.cat([kept_codes(tokenizer.quantize(rows), codes, tau, hysteresis) for rows, codes in parts])
 
 
 def rebuilt_table(old: Tensor, codes: Tensor, codebook_sizes: Sequence[int]) -> Rebuilt:
@@ -81,10 +94,9 @@ def rebuilt_table(old: Tensor, codes: Tensor, codebook_sizes: Sequence[int]) -> 
     return Rebuilt(torch.from_numpy(table), changed)
 
 
-def _free_digits(paths: np.ndarray, digits: np.ndarray, moved: np.ndarray) -> dict:
+def _free_digits(paths: np.ndarray, digits: np.ndarray, moved: np.ndarray) -> dict[int, Iterator[int]]:
     """Per path that an item moves to, its free digits in ascending order."""
-    wanted = set(paths[moved].tolist())
-    taken: dict[int, set[int]] = {path: set() for path in wanted}
-    for item in np.flatnonzero(~moved & np.isin(paths, list(wanted))):
+    taken: dict[int, set[int]] = {path: set() for path in set(paths[moved].tolist())}
+    for item in np.flatnonzero(~moved & np.isin(paths, list(taken))):
         taken[int(paths[item])].add(int(digits[item]))
-    return {path: (digit for digit in range(len(paths) + 1) if digit not in held) for path, held in taken.items()}
+    return {path: filterfalse(held.__contains__, count()) for path, held in taken.items()}

@@ -58,7 +58,8 @@ class SoftRQVAEConfig:
             check(getattr(self, field) > 0, field, getattr(self, field), "a number > 0")
         for field in ("uniformity_weight", "warmup_epochs", "weight_decay", "clip"):
             check(getattr(self, field) >= 0, field, getattr(self, field), "a number >= 0")
-        check(self.tau_max >= self.tau_min, "tau_max", self.tau_max, f"a number >= tau_min={self.tau_min}")
+        if self.schedule != "constant":
+            check(self.tau_max >= self.tau_min, "tau_max", self.tau_max, f"a number >= tau_min={self.tau_min}")
         check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
         check_choice("normalise", self.normalise, NORMALISATIONS)
         check_choice("schedule", self.schedule, SCHEDULES)
