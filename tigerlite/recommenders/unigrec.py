@@ -76,7 +76,7 @@ class UniGRec(GenerativeRecommender):
         self.save_hyperparameters({"config": config, "settings": settings, "stage": stage})
         self.settings = from_dict(UniGRecConfig, settings)
         self.settings.check_tiger(self.config)
-        self.tokenizer = copy.deepcopy(tokenizer).requires_grad_(self.settings.train_tokenizer)
+        self.tokenizer = copy.deepcopy(tokenizer).train().requires_grad_(self.settings.train_tokenizer)
         if not self.settings.reconstruction_weight:
             self.tokenizer.decoder.requires_grad_(False)
         self.terms = UniGRecTerms(
