@@ -90,7 +90,7 @@ def test_all_prefixes_at_once_cost_what_each_costs_alone():
     batch = PrefixBatch(torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]]), torch.tensor([2, 1]), torch.tensor(3.0))
     alone = Batch(torch.tensor([[3, 4, 0], [3, 4, 5], [7, 0, 0]]), torch.tensor([5, 6, 8]), torch.arange(3))
     torch.testing.assert_close(made.training_losses(batch), made.training_losses(alone))
-    together, apart = made._terms, made.training_parts()
+    together, apart = made.other_losses, made.training_parts()
     assert set(together) == {"reconstruction", "uniformity", "tokenizer_distillation", "recommender_distillation"}
     assert apart == {}
 
@@ -98,10 +98,10 @@ def test_all_prefixes_at_once_cost_what_each_costs_alone():
 def test_terms_that_look_at_targets_are_the_same_for_both_kinds_of_batches():
     made = model(network=CAUSAL).train()
     made.training_losses(PrefixBatch(torch.tensor([[3, 4, 5]]), torch.tensor([1]), torch.tensor(2.0)))
-    together = dict(made._terms)
+    together = dict(made.other_losses)
     made.training_losses(Batch(torch.tensor([[3, 0], [3, 4]]), torch.tensor([4, 5]), torch.arange(2)))
     for name in ("tokenizer_distillation", "recommender_distillation"):
-        torch.testing.assert_close(made._terms[name], together[name])
+        torch.testing.assert_close(made.other_losses[name], together[name])
 
 
 def test_the_tokenizer_gets_gradients_from_the_recommendation_alone():
@@ -131,7 +131,7 @@ def test_soft_targets_that_are_one_hot_are_the_codes():
 
 def test_all_weights_but_those_of_frozen_parts_are_in_the_optimizer_and_adapters_move():
     made = model().train()
-    loss = made.training_losses(BATCH).mean() + sum(made._terms.values())
+    loss = made.training_losses(BATCH).mean() + sum(made.other_losses.values())
     loss.backward()
     assert set(made.terms.adapters) == {"history", "teacher", "state"}
     assert all(float(weight.grad.abs().sum()) > 0 for weight in made.terms.adapters.parameters())
@@ -142,18 +142,18 @@ def test_all_weights_but_those_of_frozen_parts_are_in_the_optimizer_and_adapters
 
 def test_a_frozen_tokenizer_gets_no_gradient_and_stays_out_of_the_optimizer():
     made = model(settings=replace(SETTINGS, train_tokenizer=False)).train()
-    (made.training_losses(BATCH).mean() + sum(made._terms.values())).backward()
+    (made.training_losses(BATCH).mean() + sum(made.other_losses.values())).backward()
     assert all(weight.grad is None for weight in made.tokenizer.parameters())
     assert made.separate_parameters() == []
-    assert set(made._terms) == {"tokenizer_distillation", "recommender_distillation"}
+    assert set(made.other_losses) == {"tokenizer_distillation", "recommender_distillation"}
 
 
 def test_padding_changes_no_loss():
     made = model().train()
-    found, terms = made.training_losses(BATCH), made._terms
+    found, terms = made.training_losses(BATCH), made.other_losses
     wider = made.training_losses(BATCH._replace(histories=pad(HISTORIES, (0, 5))))
     torch.testing.assert_close(wider, found)
-    for name, term in made._terms.items():
+    for name, term in made.other_losses.items():
         torch.testing.assert_close(term, terms[name])
 
 
@@ -163,7 +163,7 @@ def test_reconstruction_counts_every_position_once():
     items = torch.cat([HISTORIES.flatten(), TARGETS])
     inputs = made.inputs[items[items > 0]]
     expected = (made.tokenizer(inputs)[0] - inputs).square().mean()
-    torch.testing.assert_close(made._terms["reconstruction"], expected)
+    torch.testing.assert_close(made.other_losses["reconstruction"], expected)
 
 
 def test_terms_begin_in_their_epochs_and_their_weights_are_idle_before():

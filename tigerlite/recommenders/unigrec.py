@@ -90,7 +90,8 @@ class UniGRec(GenerativeRecommender):
         self.register_buffer("code_table", bank.primary.clone())
         self.register_load_state_dict_post_hook(lambda model, _: model.use_codes(model.code_table))
         self._soft: SoftBatch | None = None
-        self._terms: dict[str, Tensor] = {}
+        self.other_losses: dict[str, Tensor] = {}
+        """What the latest training batch cost beside L_rec, by name, without weights."""
         self._entropies: dict[str, Tensor] = {}
         self._skip_buffers()
 
@@ -161,7 +162,7 @@ class UniGRec(GenerativeRecommender):
             hidden = self.t5.decode(self._decoder_tokens(labels), encoded, mask)
             pooled = means_of_seen(mask[:, None], encoded)[:, 0]
         losses = self._losses(hidden, targets, labels)
-        self._terms = self.terms(
+        self.other_losses = self.terms(
             self.current_epoch, self.tokenizer, soft, pooled=pooled, states=hidden[:, 0], targets=targets
         )
         self._entropies = entropies(soft)
@@ -171,13 +172,13 @@ class UniGRec(GenerativeRecommender):
     def training_step(self, batch: Batch | PrefixBatch, batch_idx: int) -> Tensor:
         """The sum of all losses, each with its weight; once per epoch also the gradient that L_rec gives the tokenizer."""
         recommendation = super().training_step(batch, batch_idx)
-        loss = recommendation + sum(self.terms.weights[name] * term for name, term in self._terms.items())
-        values = {name: term.detach() for name, term in self._terms.items()}
+        loss = recommendation + sum(self.terms.weights[name] * term for name, term in self.other_losses.items())
+        values = {name: term.detach() for name, term in self.other_losses.items()}
         if self.settings.train_tokenizer and batch_idx == 0:
             values["tokenizer_gradient"] = self.tokenizer_gradient(recommendation)
         values = {f"{self.stage}/train/{name}": value for name, value in (values | self._entropies).items()}
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
-        self._parts = self._parts | {name: term.detach() for name, term in self._terms.items()}
+        self._parts = self._parts | {name: term.detach() for name, term in self.other_losses.items()}
         # Every process has to give every weight a gradient, also of losses that have not started.
         idle = self.terms.idle(self.current_epoch, self.tokenizer)
         return loss + sum(0.0 * weight.sum() for weight in idle)
