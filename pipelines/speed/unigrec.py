@@ -1,5 +1,5 @@
-"""UniGRec: what a joint step costs against a plain TIGER step whose history carries the same tokens per item, and against encoding
-every position of the histories anew.
+"""UniGRec: what a joint step costs against a plain TIGER step whose history carries the same tokens per item, and against
+encoding every position of the histories anew.
 
 All rows take the same batches and decode the same codes. The ratios are paired: each round times all rows.
 """
