@@ -19,6 +19,7 @@ BENCHMARKS = (
     "objective",
     "mtgrec",
     "influence",
+    "unigrec",
 )
 
 

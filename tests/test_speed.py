@@ -37,6 +37,14 @@ def _speed(*arguments: str) -> subprocess.CompletedProcess:
         ),
         ("evaluate", [*MODEL, *DATA, "--n_ranked=50", "--n_searched=2", "--n_beams=20"], 3),
         ("mtgrec", [*MODEL, *DATA, "--batch_size=4", "--n_batches=2", "--n_members=3", "--bank_items=500"], 2),
+        (
+            "unigrec",
+            [
+                *(*MODEL, *DATA, "--batch_size=8", "--n_batches=2", "--n_dimensions=6", "--teacher_width=4"),
+                *("--tokenizer.hidden_sizes=[8]", "--tokenizer.latent=4", "--tokenizer.codebook_sizes=[8, 8, 8]"),
+            ],
+            3,
+        ),
         ("scale", [*MODEL, *DATA, "--axis=history", "--values=[2, 3]", "--batch=2"], 4),
     ],
 )

@@ -19,13 +19,18 @@ from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines import NETWORKS
 from tigerlite.recommenders.nextitem import NextItemConfig
 from tigerlite.recommenders.saved import load_recommender
+from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGERConfig
+from tigerlite.recommenders.unigrec_config import UniGRecConfig
 from tigerlite.serving.predictor import Predictor
 from tigerlite.stages import recommend
 from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.collisions import rank_digit
+from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
+from tigerlite.tokenizers.soft_rqvae_config import SoftRQVAEConfig
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 N_ITEMS = 12
@@ -45,9 +50,20 @@ def next_item(name: str) -> RecommendConfig:
     return RecommendConfig(method="nextitem", nextitem=replace(settings, **{name: section}))
 
 
+JOINT = UniGRecConfig(digits=6, distillation_start=1, uniformity_weight=1e-3, tokenizer_lr=1e-4, hysteresis=1.5)
+FROZEN = UniGRecConfig(
+    train_tokenizer=False, digits=6, tokenizer_distillation_weight=0.0, recommender_distillation_weight=0.0
+)
+
+
 METHODS = {
     "tiger": RecommendConfig(tiger=TIGER),
     "tiger-causal": RecommendConfig(tiger=replace(TIGER, encoder_attention="causal")),
+    "unigrec": RecommendConfig(method="unigrec", tiger=TIGER, unigrec=JOINT),
+    "unigrec-causal": RecommendConfig(
+        method="unigrec", tiger=replace(TIGER, encoder_attention="causal"), unigrec=JOINT
+    ),
+    "unigrec-frozen": RecommendConfig(method="unigrec", tiger=TIGER, unigrec=FROZEN),
     "sasrec": RecommendConfig(
         method="nextitem", nextitem=replace(NEXT, sasrec=replace(NEXT.sasrec, d_model=32, dropout=0.0))
     ),
@@ -90,12 +106,37 @@ def grid() -> TokenizerBank:
     return TokenizerBank(torch.cat([torch.zeros(1, 2, dtype=torch.int64), codes])[None], SemanticVocab((4, 3)))
 
 
+def soft() -> SoftIdentifiers:
+    """Random embeddings, a tokenizer whose codes lie among them, and a random teacher."""
+    torch.manual_seed(0)
+    embeddings, teacher = torch.randn(N_ITEMS, 8), torch.randn(N_ITEMS, 5)
+    tokenizer = SoftRQVAE(
+        SoftRQVAEConfig(hidden_sizes=(16,), latent=4, codebook_sizes=(8, 4), schedule="constant", tau_min=0.01), 8
+    )
+    with torch.no_grad():  # not by k-means, which only the first of several processes does
+        latents = tokenizer.encoder(tokenizer.normalise(embeddings))
+        tokenizer.quantizer.codebooks[0].copy_(latents[:8])
+        tokenizer.quantizer.codebooks[1].copy_(latents[8:] - latents[:4])
+    return SoftIdentifiers(tokenizer, embeddings, teacher)
+
+
+def inputs(name: str) -> dict[str, object]:
+    """Identifiers, and what else a method reads."""
+    if not name.startswith("unigrec"):
+        return {"bank": grid()}
+    found = soft()
+    resolved = rank_digit(found.tokenizer.encode(found.embeddings).numpy(), (8, 4))
+    codes = np.concatenate([np.zeros_like(resolved.codes[:1]), resolved.codes])
+    bank = TokenizerBank(torch.from_numpy(codes)[None], SemanticVocab(resolved.codebook_sizes))
+    return {"bank": bank, "soft": found}
+
+
 def train(name: str, out: Path, *, epochs: int | None = None, devices: int = 1) -> Recommender:
     settings = TrainerConfig(
         accelerator="cpu", progress=False, max_epochs=epochs, devices=devices, strategy="ddp" if devices > 1 else "auto"
     )
     out.mkdir(parents=True, exist_ok=True)
-    return recommend.run(METHODS[name], circle(), grid(), out=out, context=Context(trainer=settings))
+    return recommend.run(METHODS[name], circle(), **inputs(name), out=out, context=Context(trainer=settings))
 
 
 @dataclass(frozen=True)
@@ -227,7 +268,7 @@ def test_users_with_one_training_item_and_items_without_any_are_no_obstacle(name
     # Item 12 is only ever held out; the second user has one training item, hence no training target.
     dataset = sequences([[1, 2, 3, 4, 12], [5, 6, 12], [2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 1, 2]])
     context = Context(trainer=TrainerConfig(accelerator="cpu", progress=False, max_epochs=1))
-    model = recommend.run(METHODS[name], dataset, grid(), out=tmp_path, context=context)
+    model = recommend.run(METHODS[name], dataset, **inputs(name), out=tmp_path, context=context)
     items, scores = model.recommend(torch.tensor([[12, 0], [3, 12]]), N_ITEMS)
     assert items.sort(dim=1).values.tolist() == [list(range(1, N_ITEMS + 1))] * 2
     assert torch.isfinite(scores).all()
@@ -237,7 +278,7 @@ def test_users_with_one_training_item_and_items_without_any_are_no_obstacle(name
 def test_sequences_without_a_training_target_are_one_line(name, tmp_path):
     context = Context(trainer=TrainerConfig(accelerator="cpu", progress=False, max_epochs=1))
     with pytest.raises(InputError, match="no training sample; users need 2"):
-        recommend.run(METHODS[name], sequences([[1, 2, 3], [4, 5, 6]]), grid(), out=tmp_path, context=context)
+        recommend.run(METHODS[name], sequences([[1, 2, 3], [4, 5, 6]]), **inputs(name), out=tmp_path, context=context)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tigerlite.config import ConfigError, InputError
-from tigerlite.tokenizers import CLOSED_FORM, KINDS, TOKENIZERS, TRAINED
+from tigerlite.tokenizers import CLOSED_FORM, KINDS, SOFT, TOKENIZERS, TRAINED
 from tigerlite.tokenizers.hierarchical import HierarchicalConfig
 from tigerlite.tokenizers.opq import OPQConfig
 from tigerlite.tokenizers.pq import PQConfig
@@ -42,7 +42,7 @@ def items(n_items=200, width=12, seed=0) -> np.ndarray:
 
 def test_every_member_is_here():
     assert {name.partition(",")[0] for name in CONFIGS} == set(CLOSED_FORM)
-    assert set(TOKENIZERS) == {*CLOSED_FORM, *TRAINED, "imported"}
+    assert set(TOKENIZERS) == {*CLOSED_FORM, *TRAINED, *SOFT, "imported"}
 
 
 @pytest.mark.parametrize("name", CONFIGS)

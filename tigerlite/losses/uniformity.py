@@ -22,11 +22,19 @@ def uniformity_loss(distances: Sequence[Tensor], temperature: float) -> Tensor:
     return torch.stack([_divergence(level, temperature) for level in distances]).mean()
 
 
-def _divergence(distances: Tensor, temperature: float) -> Tensor:
-    shares = torch.softmax(-distances.float() / temperature, dim=1)
-    use = _mean_over_processes(shares)
+def usage_divergence(shares: Tensor) -> Tensor:
+    """KL(pbar || uniform) of one level's shares (B, K); the batch is that of all processes."""
+    return divergence_of_use(_mean_over_processes(shares))
+
+
+def divergence_of_use(use: Tensor) -> Tensor:
+    """KL(use || uniform) of the codes' use (K,), which sums to 1."""
     # A share that underflows to 0 costs 0.
     return torch.special.xlogy(use, use.clamp(min=torch.finfo(use.dtype).tiny)).sum() + math.log(use.shape[0])
+
+
+def _divergence(distances: Tensor, temperature: float) -> Tensor:
+    return usage_divergence(torch.softmax(-distances.float() / temperature, dim=1))
 
 
 def _mean_over_processes(rows: Tensor) -> Tensor:

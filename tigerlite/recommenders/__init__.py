@@ -5,6 +5,7 @@
 
 KINDS = {
     "tiger": "tigerlite.recommenders.tiger.TIGER",
+    "unigrec": "tigerlite.recommenders.unigrec.UniGRec",
     "nextitem": "tigerlite.recommenders.nextitem.NextItem",
     "popularity": "tigerlite.recommenders.baselines.popularity.Popularity",
     "itemknn": "tigerlite.recommenders.baselines.itemknn.ItemKNN",

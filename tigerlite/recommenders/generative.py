@@ -7,6 +7,7 @@ start token (pad), then the target's codes by teacher forcing; labels are the ta
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,17 @@ from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommende
 from tigerlite.recommenders.trie import Trie
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+
+class Prefixes(NamedTuple):
+    """The targets of whole sequences, and what each of them reads."""
+
+    targets: Tensor
+    """(B, P) items."""
+    seen: Tensor
+    """(P, S) bool, the encoder tokens before each target."""
+    wanted: Tensor
+    """(B, P) bool, which of them are targets of the batch."""
 
 
 class GenerativeRecommender(TrainedRecommender):
@@ -67,6 +79,11 @@ class GenerativeRecommender(TrainedRecommender):
     @abstractmethod
     def encode(self, histories: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded histories (B, S, D) and their mask (B, S), of item ids (B, T)."""
+
+    @property
+    @abstractmethod
+    def bank(self) -> TokenizerBank:
+        """The identifiers of the catalogue, on the CPU."""
 
     @property
     def tokens_per_item(self) -> int:
@@ -120,14 +137,20 @@ class GenerativeRecommender(TrainedRecommender):
             first: (B,) position of the first target in each row; targets come in row order.
         """
         encoded, _ = self.encode(sequences[:, :-1])
+        prefixes = self._prefixes(sequences, first)
+        labels = self._labels(prefixes.targets)  # (B, P, L)
+        hidden = self.t5.decode_targets(self._decoder_tokens(labels), encoded, prefixes.seen)
+        wanted = prefixes.wanted
+        return self._losses(hidden[wanted], prefixes.targets[wanted], labels[wanted])
+
+    def _prefixes(self, sequences: Tensor, first: Tensor) -> Prefixes:
+        """The targets of `prefix_losses` and what each reads."""
         begin = int(first.min())
-        targets = sequences[:, begin:]  # (B, P)
+        targets = sequences[:, begin:]
         positions = torch.arange(begin, sequences.shape[1], device=sequences.device)
         item_of = self._item_of_token(sequences.shape[1] - 1)
-        labels = self._labels(targets)  # (B, P, L)
-        hidden = self.t5.decode_targets(self._decoder_tokens(labels), encoded, item_of[None] < positions[:, None])
         wanted = (targets > 0) & (positions >= first[:, None])
-        return self._losses(hidden[wanted], targets[wanted], labels[wanted])
+        return Prefixes(targets, item_of[None] < positions[:, None], wanted)
 
     def _item_of_token(self, n_items: int) -> Tensor:
         """Which item of the history each encoder token belongs to, -1 for the user token, shape (S,)."""

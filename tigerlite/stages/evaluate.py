@@ -19,9 +19,9 @@ from tigerlite.evaluation.ranking import CUTOFFS, ranks_in_list, summarise
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
 from tigerlite.recommenders.baselines.popularity import Popularity
+from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.item_index import ItemIndex
 from tigerlite.recommenders.nextitem import NextItem
-from tigerlite.recommenders.tiger import TIGER
 from tigerlite.recommenders.training import TrainedRecommender
 from tigerlite.stages.progress import shown
 from tigerlite.stages.slices import track_figures, write_slices
@@ -120,7 +120,7 @@ def run(
         methods["popularity"] = Popularity.fit(dataset)
     if "itemknn" in others:
         methods["itemknn"] = ItemKNN.fit(dataset, config.itemknn)
-    if isinstance(model, TIGER):
+    if isinstance(model, GenerativeRecommender):
         model.n_beams, model.decoding = config.n_beams, config.decoding
     if isinstance(model, TrainedRecommender):
         model.to((context or Context()).trainer.device())
@@ -143,7 +143,7 @@ def run(
     cold = cold_slice(ranks, dataset.items[rows[:, 1]], item_counts(dataset))
     if cold is not None:
         write_json(out / COLD, asdict(cold))
-    codes = model.bank.primary.numpy() if isinstance(model, TIGER) else None
+    codes = model.bank.primary.numpy() if isinstance(model, GenerativeRecommender) else None
     figures = write_slices(out, dataset, dataset.items[rows[:, 1]], ranks=ranks, lists=lists, codes=codes)
     write_json(out / EXAMPLES, _examples(model, dataset, rows, config))
     write_json(out / METRICS, {"metrics": metrics, "settings": settings})

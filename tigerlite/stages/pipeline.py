@@ -18,10 +18,11 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.recommenders.base import Recommender
+from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
 from tigerlite.recommenders.teacher import FILE as TEACHER
 from tigerlite.recommenders.teacher import load_teacher
 from tigerlite.run_file import write_run
-from tigerlite.stages import encode, evaluate, fuse, prepare, recommend, tokenize
+from tigerlite.stages import encode, evaluate, fuse, prepare, recommend, soft_inputs, tokenize
 from tigerlite.stages.encode import EncodeConfig
 from tigerlite.stages.evaluate import EvaluateConfig, Evaluation
 from tigerlite.stages.fuse import FuseConfig
@@ -69,6 +70,8 @@ class PipelineConfig:
         if self.teacher.enabled and self.fuse.file is not None:
             raise ConfigError("teacher.enabled=true and fuse.file name two teachers; drop one")
         self._check_collaborative()
+        for name in ("pretrain", "finetune"):
+            soft_inputs.check(name, getattr(self, name), self.tokenize, has_teacher=self.teacher.enabled)
         if self.has_teacher and not self.tokenize.needs_embeddings:
             raise ConfigError(
                 f"tokenize.method={self.tokenize.method} reads no embeddings, so a teacher changes nothing; "
@@ -95,8 +98,10 @@ class PipelineConfig:
 
     @property
     def fuses(self) -> bool:
-        """Whether a teacher's embeddings join those of the texts; where codes are aligned with them, they do not."""
-        return self.fuse.file is not None or (self.teacher.enabled and not self.tokenize.needs_collaborative)
+        """Whether a teacher's embeddings join those of the texts; where codes are aligned or models distilled, they do not."""
+        distilled = any(stage.needs_teacher for stage in (self.pretrain, self.finetune))
+        aligned = self.tokenize.needs_collaborative or distilled
+        return self.fuse.file is not None or (self.teacher.enabled and not aligned)
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -175,9 +180,13 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
     base = None
     if last >= STAGES.index("pretrain") and config.pretrain.enabled:
         extra = (None, run.embeddings) if config.pretrain.needs_embeddings else ()
+        if config.pretrain.method == "unigrec":
+            extra = (None, *_soft(config.pretrain, runs, run))
         base = run.model = runs.stage("pretrain", recommend, config.pretrain, run.dataset, run.bank, *extra)
     if last >= STAGES.index("finetune") and config.finetune.enabled:
         extra = (run.embeddings,) if config.finetune.needs_embeddings else ()
+        if config.finetune.method == "unigrec":
+            extra = _soft(config.finetune, runs, run)
         run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base, *extra)
     if last >= STAGES.index("evaluate"):
         run.evaluation = runs.stage("evaluate", evaluate, config.evaluate, run.dataset, run.model)
@@ -200,6 +209,14 @@ def _identify(config: PipelineConfig, runs: Runs, run: Run, last: int) -> None:
         if config.tokenize.needs_collaborative:
             inputs.append(_collaborative(config, runs, run.dataset))
         run.bank = runs.stage("tokenize", tokenize, config.tokenize, *inputs)
+
+
+def _soft(stage: RecommendConfig, runs: Runs, run: Run) -> tuple[ItemEmbeddings | None, SoftIdentifiers]:
+    """What a stage of UniGRec reads beside the bank: embeddings for its objective, the soft tokenizer with items and teacher."""
+    folders = runs.folders
+    trained = folders["teacher"] / TEACHER if "teacher" in folders else None
+    soft = soft_inputs.soft_identifiers(stage, folders["tokenize"], run.embeddings, run.dataset.item_ids, trained)
+    return run.embeddings if stage.needs_embeddings else None, soft
 
 
 def _collaborative(config: PipelineConfig, runs: Runs, dataset: RecDataset) -> Collaborative:

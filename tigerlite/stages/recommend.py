@@ -22,12 +22,16 @@ from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN
 from tigerlite.recommenders.baselines.popularity import Popularity
+from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
 from tigerlite.recommenders.saved import load_recommender
+from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
 from tigerlite.recommenders.teacher import FILE as TEACHER
 from tigerlite.recommenders.teacher import save_teacher
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.recommenders.training import TrainedRecommender
+from tigerlite.recommenders.unigrec import UniGRec
+from tigerlite.stages.build_unigrec import build_unigrec
 from tigerlite.stages.member_choice import (
     GROUPS_FILE,
     IdentifiersConfig,
@@ -36,7 +40,7 @@ from tigerlite.stages.member_choice import (
     require_same_catalogue,
 )
 from tigerlite.stages.objective import build_objective
-from tigerlite.stages.recommend_config import RecommendConfig
+from tigerlite.stages.recommend_config import GENERATIVE, RecommendConfig
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
 from tigerlite.tokenizers.bank import TokenizerBank
 
@@ -50,6 +54,7 @@ def run(
     bank: TokenizerBank | None = None,
     base: Recommender | None = None,
     embeddings: ItemEmbeddings | None = None,
+    soft: SoftIdentifiers | None = None,
     *,
     out: Path,
     context: Context | None = None,
@@ -60,8 +65,9 @@ def run(
         config: what to train.
         dataset: sequences; the training part of each is all that is learnt from.
         bank: identifiers of the same catalogue, where the method reads them.
-        base: a trained model whose weights to start from: a TIGER, or a next-item model of the same network.
+        base: a trained model whose weights to start from: a TIGER or UniGRec, or a next-item model of the same network.
         embeddings: of all items, where `config.needs_embeddings`.
+        soft: tokenizer, its items and a teacher, for method=unigrec.
         out: folder; an interrupted run's `last.ckpt` in it is continued.
         context: Trainer settings and tracker.
 
@@ -78,23 +84,26 @@ def run(
         closed = Popularity.fit(dataset) if config.method == "popularity" else ItemKNN.fit(dataset, config.itemknn)
         closed.save(out)
         return load(out)
-    if config.method == "tiger":
+    if config.method in GENERATIVE:
         bank = config.identifiers.chosen(_checked(bank, dataset))
     if config.identifiers.use == "each":
         return _train_each(config, dataset, bank, base, embeddings, out, context)
-    settings = config.tiger if config.method == "tiger" else config.nextitem
+    settings = config.tiger if config.method in GENERATIVE else config.nextitem
     stage = context.stage or "finetune"
     torch.manual_seed(settings.seed)
     if config.method == "tiger":
         model = TIGER(to_dict(settings), bank, stage=stage)
+    elif config.method == "unigrec":
+        model = build_unigrec(config, bank, soft, context.trainer, stage)
     else:
         features = item_features(dataset, settings.features) if settings.reads_features else None
         model = NextItem(to_dict(settings), item_counts(dataset), stage=stage, features=features)
     if base is not None:
         _start_from(base, model)
     callbacks, groups = [], None
+    if config.method in GENERATIVE:
+        callbacks = _weight_tokens(config, model, dataset, model.bank, embeddings, out)
     if config.method == "tiger":
-        callbacks = _weight_tokens(config, model, dataset, bank, embeddings, out)
         groups = group_sampling(config.identifiers, settings, bank, dataset)
     _train(model, settings, dataset, out, context, [*callbacks, *([] if groups is None else [groups])])
     if not is_rank_zero():
@@ -135,7 +144,7 @@ def load(folder: Path) -> Recommender:
 
 def _checked(bank: TokenizerBank | None, dataset: RecDataset) -> TokenizerBank:
     if bank is None:
-        raise InputError("method=tiger needs identifiers; run the tokenize stage first")
+        raise InputError("a generative method needs identifiers; run the tokenize stage first")
     if bank.buckets:
         raise InputError(
             "tokenize.collisions=none left items that share a path, and no recommender here ranks the items of one path; "
@@ -151,7 +160,7 @@ def _checked(bank: TokenizerBank | None, dataset: RecDataset) -> TokenizerBank:
 
 def _weight_tokens(
     config: RecommendConfig,
-    model: TIGER,
+    model: GenerativeRecommender,
     dataset: RecDataset,
     bank: TokenizerBank,
     embeddings: ItemEmbeddings | None,
@@ -216,13 +225,16 @@ def _start_from(base: Recommender, model: TrainedRecommender) -> None:
     """
     if isinstance(base, NextItem) and isinstance(model, NextItem):
         return model.start_from(base)
-    if not (isinstance(base, TIGER) and isinstance(model, TIGER)):
+    compatible = (TIGER, UniGRec) if isinstance(model, UniGRec) else (TIGER,)
+    if not (isinstance(model, GenerativeRecommender) and isinstance(base, compatible)):
         raise InputError(f"{model.name} cannot start from the weights of {base.name}; set pretrain.enabled=false")
     ours, theirs = ({name: tuple(value.shape) for name, value in t.t5.state_dict().items()} for t in (model, base))
     if ours != theirs:
         different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
         raise InputError(
             f"the network to start from differs in {len(different)} weights ({different[0]}, ...); give pretrain.tiger and "
-            "finetune.tiger the same t5 sizes and user_token"
+            "finetune.tiger the same t5 sizes and user_token (and unigrec.digits)"
         )
     model.t5.load_state_dict(base.t5.state_dict())
+    if isinstance(base, UniGRec):
+        model.take_identifiers(base)

@@ -7,10 +7,12 @@ from tigerlite.recommenders import KINDS
 from tigerlite.recommenders.baselines.itemknn import ItemKNNConfig
 from tigerlite.recommenders.nextitem_config import NextItemConfig
 from tigerlite.recommenders.tiger_config import TIGERConfig
+from tigerlite.recommenders.unigrec_config import UniGRecConfig
 from tigerlite.stages.member_choice import IdentifiersConfig
 from tigerlite.stages.objective_config import ObjectiveConfig
 
 METHODS = tuple(KINDS)
+GENERATIVE = ("tiger", "unigrec")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,15 +22,18 @@ class RecommendConfig:
     enabled: bool = True
     """Whether the pipeline runs this stage."""
     method: str = "tiger"
-    """tiger (generative, reads identifiers), nextitem (SASRec, GRU4Rec, ...: scores items), itemknn or popularity."""
+    """tiger (generative, reads identifiers), unigrec (reads mixtures of codes, trains the tokenizer too), nextitem (SASRec,
+    GRU4Rec, ...: scores items), itemknn or popularity."""
     tiger: TIGERConfig = field(default_factory=TIGERConfig)
-    """Used by method=tiger."""
+    """Used by method=tiger and method=unigrec."""
+    unigrec: UniGRecConfig = field(default_factory=UniGRecConfig)
+    """Used by method=unigrec."""
     nextitem: NextItemConfig = field(default_factory=NextItemConfig)
     """Used by method=nextitem."""
     itemknn: ItemKNNConfig = field(default_factory=ItemKNNConfig)
     """Used by method=itemknn."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
-    """How method=tiger weights the tokens of a target."""
+    """How method=tiger and method=unigrec weight the tokens of a target."""
     identifiers: IdentifiersConfig = field(default_factory=IdentifiersConfig)
     """Which of several identifiers per item method=tiger trains on."""
 
@@ -38,17 +43,24 @@ class RecommendConfig:
             raise ConfigError("objective.method=cft reads an empty history, which needs tiger.user_token=true")
         if self.identifiers.use != "primary" and self.method != "tiger":
             raise ConfigError(f"identifiers.use={self.identifiers.use} needs method=tiger, not {self.method}")
+        if self.method == "unigrec":
+            self.unigrec.check_tiger(self.tiger)
+            if self.objective.method == "igd" and self.unigrec.train_tokenizer:
+                raise ConfigError(
+                    "objective.method=igd calibrates decoding on fixed identifiers; set unigrec.train_tokenizer=false"
+                )
 
     @property
     def unused(self) -> tuple[str, ...]:
         """Sections of the methods that were not chosen (popularity has none); objective and identifiers where they are plain."""
-        others = tuple(name for name in METHODS if name not in (self.method, "popularity"))
+        used = (self.method, "tiger") if self.method in GENERATIVE else (self.method,)
+        others = tuple(name for name in METHODS if name not in (*used, "popularity"))
         plain = () if self._weights_tokens else ("objective",)
         return (*others, *plain, *(("identifiers",) if self.identifiers.use == "primary" else ()))
 
     @property
     def _weights_tokens(self) -> bool:
-        return self.method == "tiger" and self.objective.method != "plain"
+        return self.method in GENERATIVE and self.objective.method != "plain"
 
     @property
     def needs_embeddings(self) -> bool:
@@ -58,7 +70,12 @@ class RecommendConfig:
     @property
     def needs_identifiers(self) -> bool:
         """Whether the method reads semantic ids."""
-        return self.method == "tiger"
+        return self.method in GENERATIVE
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it distils from a teacher's item embeddings."""
+        return self.enabled and self.method == "unigrec" and self.unigrec.needs_teacher
 
     def with_seed(self, seed: int) -> "RecommendConfig":
         """The same config with another seed everywhere."""

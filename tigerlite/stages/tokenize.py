@@ -23,8 +23,9 @@ from tigerlite.stages.member_banks import (
 from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.tokenize_config import BY_DISTANCE, TokenizeConfig
 from tigerlite.stages.train_rqvae import train_rqvae, training_rows
+from tigerlite.stages.train_soft_rqvae import train_soft_rqvae
 from tigerlite.stages.trainer import Context
-from tigerlite.tokenizers import CLOSED_FORM, TOKENIZERS, TRAINED
+from tigerlite.tokenizers import CLOSED_FORM, SOFT, TOKENIZERS, TRAINED
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collaborative import Collaborative
 from tigerlite.tokenizers.collisions import codebooks_from_codes
@@ -84,6 +85,8 @@ def run(
         return _members(config, matrix, dataset, out, context or Context(), collaborative)
     if config.method in TRAINED:
         coded = train_rqvae(config, matrix, dataset, out, context, collaborative)
+    elif config.method in SOFT:
+        coded = train_soft_rqvae(config, matrix, dataset, out, context)
     elif not is_rank_zero():
         coded = None  # one writer: nothing here waits for the other processes
     elif config.method in CLOSED_FORM:

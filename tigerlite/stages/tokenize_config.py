@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from tigerlite.config import ConfigError, check, check_choice
-from tigerlite.tokenizers import CLOSED_FORM, TOKENIZERS, TRAINED
+from tigerlite.tokenizers import CLOSED_FORM, SOFT, TOKENIZERS, TRAINED
 from tigerlite.tokenizers.collisions import COLLISIONS
 from tigerlite.tokenizers.hierarchical import HierarchicalConfig
 from tigerlite.tokenizers.imported import ImportedConfig
@@ -14,6 +14,7 @@ from tigerlite.tokenizers.random import RandomConfig
 from tigerlite.tokenizers.rqkmeans import RQKMeansConfig
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 from tigerlite.tokenizers.sinkhorn_rounds import SinkhornConfig
+from tigerlite.tokenizers.soft_rqvae_config import SoftRQVAEConfig
 
 ENSEMBLES = ("checkpoints", "independent")
 WITHOUT_EMBEDDINGS = ("imported", "random")
@@ -26,12 +27,15 @@ class TokenizeConfig:
     """How items get their semantic ids."""
 
     method: str = "rqvae"
-    """rqvae (trained on the embeddings), letter (the same, aligned with collaborative embeddings), rqkmeans, pq, opq,
-    hierarchical (fitted in closed form), random (the control) or imported (published identifiers)."""
+    """rqvae (trained on the embeddings), letter (the same, aligned with collaborative embeddings), soft_rqvae (mixtures of codes,
+    for UniGRec), rqkmeans, pq, opq, hierarchical (fitted in closed form), random (the control) or imported (published
+    identifiers)."""
     rqvae: RQVAEConfig = field(default_factory=RQVAEConfig)
     """Used by method=rqvae and method=letter."""
     letter: LetterConfig = field(default_factory=LetterConfig)
     """Used by method=letter."""
+    soft_rqvae: SoftRQVAEConfig = field(default_factory=SoftRQVAEConfig)
+    """Used by method=soft_rqvae."""
     imported: ImportedConfig = field(default_factory=ImportedConfig)
     """Used by method=imported."""
     rqkmeans: RQKMeansConfig = field(default_factory=RQKMeansConfig)
@@ -109,5 +113,5 @@ class TokenizeConfig:
 
     def with_seed(self, seed: int) -> "TokenizeConfig":
         """The same config with another seed everywhere."""
-        seeded = {name: replace(getattr(self, name), seed=seed) for name in ("rqvae", *CLOSED_FORM)}
+        seeded = {name: replace(getattr(self, name), seed=seed) for name in ("rqvae", *SOFT, *CLOSED_FORM)}
         return replace(self, seed=seed, **seeded)

@@ -10,6 +10,7 @@ The values are names, so that a server that needs a vocabulary imports neither L
 TOKENIZERS = {
     "rqvae": "tigerlite.tokenizers.rqvae",
     "letter": "tigerlite.tokenizers.letter",
+    "soft_rqvae": "tigerlite.tokenizers.soft_rqvae",
     "imported": "tigerlite.tokenizers.imported",
     "rqkmeans": "tigerlite.tokenizers.rqkmeans",
     "pq": "tigerlite.tokenizers.pq",
@@ -21,12 +22,16 @@ TOKENIZERS = {
 # An RQ-VAE, trained with gradients.
 TRAINED = ("rqvae", "letter")
 
+# Trained with gradients, its codes being mixtures.
+SOFT = ("soft_rqvae",)
+
 # Fitted without a Trainer.
 CLOSED_FORM = ("rqkmeans", "pq", "opq", "hierarchical", "random")
 
 # What `tokenizer.json` names as its kind, and the class that opens it.
 KINDS = {
     "rqvae": "tigerlite.tokenizers.rqvae.RQVAE",
+    "soft_rqvae": "tigerlite.tokenizers.soft_rqvae.SoftRQVAE",
     "additive": "tigerlite.tokenizers.additive.AdditiveTokenizer",
     "hierarchical": "tigerlite.tokenizers.hierarchical.HierarchicalTokenizer",
     "random": "tigerlite.tokenizers.random.RandomTokenizer",

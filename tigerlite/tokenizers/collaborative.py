@@ -61,7 +61,9 @@ class Collaborative:
         return digest.hexdigest()[:16]
 
 
-def read_collaborative(file: Path, item_ids: Sequence[str], *, order: str, ids: Path | None = None) -> Collaborative:
+def read_collaborative(
+    file: Path, item_ids: Sequence[str], *, order: str, ids: Path | None = None, section: str = "tokenize.letter"
+) -> Collaborative:
     """The matrix in an .npy file, its rows brought into the order of `item_ids`.
 
     Args:
@@ -69,30 +71,31 @@ def read_collaborative(file: Path, item_ids: Sequence[str], *, order: str, ids: 
         item_ids: external ids of the prepared data in their order.
         order: ids (`ids` names each row; other items' rows are left out) or prepared (row i is item id i + 1).
         ids: text file of external item ids, one a line, in the order of the rows; with order=ids.
+        section: of the config, for messages.
 
     Raises:
         InputError: if a file is missing or broken, or the rows are not those of these items.
     """
-    matrix = _read(file)
+    matrix = _read(file, section)
     if order == "prepared":
         if len(matrix) != len(item_ids):
             hint = "leave out the row of padding, " if len(matrix) == len(item_ids) + 1 else ""
             raise InputError(
                 f"{file} has {len(matrix)} rows but the data set {len(item_ids)} items; {hint}"
-                f"or name the rows with tokenize.letter.order=ids"
+                f"or name the rows with {section}.order=ids"
             )
         return Collaborative(matrix)
-    return Collaborative(matrix[_rows(ids, file, len(matrix), item_ids)])
+    return Collaborative(matrix[_rows(ids, file, len(matrix), item_ids, section)])
 
 
-def _read(file: Path) -> np.ndarray:
+def _read(file: Path, section: str) -> np.ndarray:
     try:
         # not np.load, which also opens archives and leaves a broken one open
         with open(file, "rb") as stream:
             matrix = np.lib.format.read_array(stream, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(
-            f"collaborative embeddings {file} do not exist; set tokenize.letter.file to an .npy file or a teacher's "
+            f"collaborative embeddings {file} do not exist; set {section}.file to an .npy file or a teacher's "
             f"item_embeddings.safetensors, or train a teacher with teacher.enabled=true"
         ) from None
     except (OSError, ValueError) as error:
@@ -105,17 +108,17 @@ def _read(file: Path) -> np.ndarray:
     return matrix
 
 
-def _rows(ids: Path | None, file: Path, n_rows: int, item_ids: Sequence[str]) -> np.ndarray:
+def _rows(ids: Path | None, file: Path, n_rows: int, item_ids: Sequence[str], section: str) -> np.ndarray:
     """Row (N,) of each item by the list of ids."""
     if ids is None:
         raise InputError(
-            f"{file} does not say which row is which item; set tokenize.letter.ids to a text file with one item id a "
-            f"line, or tokenize.letter.order=prepared if row i is item id i + 1 of the prepared data"
+            f"{file} does not say which row is which item; set {section}.ids to a text file with one item id a "
+            f"line, or {section}.order=prepared if row i is item id i + 1 of the prepared data"
         )
     try:
         names = ids.read_text().splitlines()
     except FileNotFoundError:
-        raise InputError(f"list of item ids {ids} does not exist; set tokenize.letter.ids") from None
+        raise InputError(f"list of item ids {ids} does not exist; set {section}.ids") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"list of item ids {ids} cannot be read as text: {error}") from None
     if len(names) != n_rows:

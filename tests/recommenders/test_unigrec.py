@@ -1,0 +1,226 @@
+"""UniGRec against TIGER at its limit, its gradients, its terms, and its identifiers while they move."""
+
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, pad
+
+from tigerlite.config import InputError
+from tigerlite.data.prefix_batches import PrefixBatch
+from tigerlite.data.sequences import Batch
+from tigerlite.recommenders.soft_identifiers import SoftIdentifiers, code_table
+from tigerlite.recommenders.t5 import T5Config
+from tigerlite.recommenders.tiger_config import TIGERConfig
+from tigerlite.recommenders.unigrec import UniGRec
+from tigerlite.recommenders.unigrec_config import UniGRecConfig
+from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tokenizers.collisions import rank_digit
+from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
+from tigerlite.tokenizers.soft_rqvae_config import SoftRQVAEConfig
+from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+N_ITEMS, SIZES, DIGITS = 30, (6, 5, 4), 30
+NETWORK = TIGERConfig(
+    t5=T5Config(n_encoder_layers=1, n_decoder_layers=1, d_model=16, n_heads=2, d_kv=8, d_ff=32, dropout=0.0)
+)
+CAUSAL = replace(NETWORK, encoder_attention="causal")
+SETTINGS = UniGRecConfig(digits=DIGITS, distillation_start=0, uniformity_weight=1e-3)
+HISTORIES = torch.tensor([[3, 4, 5, 3], [12, 1, 0, 0], [7, 0, 0, 0]])
+TARGETS = torch.tensor([6, 2, 8])
+BATCH = Batch(HISTORIES, TARGETS, torch.arange(3))
+
+
+def identifiers(tau: float) -> SoftIdentifiers:
+    torch.manual_seed(0)
+    embeddings, teacher = torch.randn(N_ITEMS, 9), torch.randn(N_ITEMS, 5)
+    settings = SoftRQVAEConfig(hidden_sizes=(12,), latent=4, codebook_sizes=SIZES, schedule="constant", tau_min=tau)
+    tokenizer = SoftRQVAE(settings, 9)
+    tokenizer.initialise(tokenizer.normalise(embeddings))
+    return SoftIdentifiers(tokenizer, embeddings, teacher)
+
+
+def bank_of(soft: SoftIdentifiers) -> TokenizerBank:
+    resolved = rank_digit(soft.tokenizer.encode(soft.embeddings).numpy(), SIZES)
+    codes = pad(torch.from_numpy(resolved.codes), (0, 0, 1, 0))
+    return TokenizerBank(codes[None], SemanticVocab(resolved.codebook_sizes))
+
+
+def model(tau=0.05, settings=SETTINGS, network=NETWORK) -> UniGRec:
+    soft = identifiers(tau)
+    bank = code_table(bank_of(soft), soft.tokenizer, settings.digits)
+    torch.manual_seed(1)
+    teacher = pad(soft.teacher, (0, 0, 1, 0))
+    return UniGRec(asdict(network), asdict(settings), bank, soft.tokenizer, inputs=soft.inputs(), teacher=teacher)
+
+
+def hard_losses(made: UniGRec, histories, targets) -> torch.Tensor:
+    """TIGER's loss where a history item is the tokens of its codes without the digit."""
+    tokens = made.item_tokens[histories][..., : len(SIZES)].flatten(1)
+    tokens = pad(tokens, (1, 0), value=made.vocab.user)
+    encoded = made.t5.encode(tokens, tokens != 0, made._visible(histories.shape[1]))
+    labels = made.item_tokens[targets]
+    hidden = made.t5.decode(pad(labels[:, :-1], (1, 0)), encoded, tokens != 0)
+    levels = zip(made.vocab.offsets, made.vocab.codebook_sizes, strict=True)
+    return torch.stack(
+        [
+            cross_entropy(
+                made.t5.code_logits(hidden[:, level], start, size), made.codes[targets, level], reduction="none"
+            )
+            for level, (start, size) in enumerate(levels)
+        ],
+        dim=1,
+    )
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("network", [NETWORK, CAUSAL])
+def test_with_hard_codes_the_loss_is_tigers_on_the_same_three_tokens_per_item(training, network):
+    made = model(tau=1e-7, network=network).train(training)
+    assert (
+        min(float(shares.detach().max(dim=1).values.min()) for shares in made._soften(HISTORIES).quantized.shares)
+        == 1.0
+    )
+    found = made.training_losses(BATCH) if training else made.token_losses(HISTORIES, TARGETS)
+    torch.testing.assert_close(found, hard_losses(made, HISTORIES, TARGETS))
+
+
+def test_all_prefixes_at_once_cost_what_each_costs_alone():
+    made = model(network=CAUSAL).train()
+    batch = PrefixBatch(torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]]), torch.tensor([2, 1]), torch.tensor(3.0))
+    alone = Batch(torch.tensor([[3, 4, 0], [3, 4, 5], [7, 0, 0]]), torch.tensor([5, 6, 8]), torch.arange(3))
+    torch.testing.assert_close(made.training_losses(batch), made.training_losses(alone))
+    together, apart = made.other_losses, made.training_parts()
+    assert set(together) == {"reconstruction", "uniformity", "tokenizer_distillation", "recommender_distillation"}
+    assert apart == {}
+
+
+def test_terms_that_look_at_targets_are_the_same_for_both_kinds_of_batches():
+    made = model(network=CAUSAL).train()
+    made.training_losses(PrefixBatch(torch.tensor([[3, 4, 5]]), torch.tensor([1]), torch.tensor(2.0)))
+    together = dict(made.other_losses)
+    made.training_losses(Batch(torch.tensor([[3, 0], [3, 4]]), torch.tensor([4, 5]), torch.arange(2)))
+    for name in ("tokenizer_distillation", "recommender_distillation"):
+        torch.testing.assert_close(made.other_losses[name], together[name])
+
+
+def test_the_tokenizer_gets_gradients_from_the_recommendation_alone():
+    made = model(tau=0.05).train()
+    loss = made.training_losses(BATCH).mean()
+    assert float(made.tokenizer_gradient(loss)) > 1e-6
+    loss.backward()
+    encoder = [weight.grad.abs().sum() for weight in made.tokenizer.encoder.parameters()]
+    books = [vectors.grad.abs().sum() for vectors in made.tokenizer.quantizer.codebooks]
+    assert all(value > 0 for value in encoder + books)
+    assert all(weight.grad is None for weight in made.tokenizer.decoder.parameters())
+
+
+def test_soft_targets_bring_the_tokenizer_gradients_from_the_target_too():
+    hard, soft = (model(settings=replace(SETTINGS, soft_targets=on)).train() for on in (False, True))
+    for made in (hard, soft):
+        # An unrelated history: whatever reaches item 6 comes from the target.
+        made.training_losses(Batch(torch.tensor([[3]]), torch.tensor([6]), torch.tensor([0]))).sum().backward()
+    norms = [sum(float(w.grad.norm()) for w in made.tokenizer.encoder.parameters()) for made in (hard, soft)]
+    assert norms[1] != pytest.approx(norms[0], rel=1e-3)
+
+
+def test_soft_targets_that_are_one_hot_are_the_codes():
+    made = model(tau=1e-7, settings=replace(SETTINGS, soft_targets=True)).train()
+    torch.testing.assert_close(made.training_losses(BATCH), hard_losses(made, HISTORIES, TARGETS))
+
+
+def test_all_weights_but_those_of_frozen_parts_are_in_the_optimizer_and_adapters_move():
+    made = model().train()
+    loss = made.training_losses(BATCH).mean() + sum(made.other_losses.values())
+    loss.backward()
+    assert set(made.terms.adapters) == {"history", "teacher", "state"}
+    assert all(float(weight.grad.abs().sum()) > 0 for weight in made.terms.adapters.parameters())
+    (group,) = made.separate_parameters()
+    assert {id(w) for w in group.parameters} == {id(w) for w in made.tokenizer.parameters()}
+    assert group.lr == SETTINGS.tokenizer_lr
+
+
+def test_a_frozen_tokenizer_gets_no_gradient_and_stays_out_of_the_optimizer():
+    made = model(settings=replace(SETTINGS, train_tokenizer=False)).train()
+    (made.training_losses(BATCH).mean() + sum(made.other_losses.values())).backward()
+    assert all(weight.grad is None for weight in made.tokenizer.parameters())
+    assert made.separate_parameters() == []
+    assert set(made.other_losses) == {"tokenizer_distillation", "recommender_distillation"}
+
+
+def test_padding_changes_no_loss():
+    made = model().train()
+    found, terms = made.training_losses(BATCH), made.other_losses
+    wider = made.training_losses(BATCH._replace(histories=pad(HISTORIES, (0, 5))))
+    torch.testing.assert_close(wider, found)
+    for name, term in made.other_losses.items():
+        torch.testing.assert_close(term, terms[name])
+
+
+def test_reconstruction_counts_every_position_once():
+    made = model().train()
+    made.training_losses(BATCH)
+    items = torch.cat([HISTORIES.flatten(), TARGETS])
+    inputs = made.inputs[items[items > 0]]
+    expected = (made.tokenizer(inputs)[0] - inputs).square().mean()
+    torch.testing.assert_close(made.other_losses["reconstruction"], expected)
+
+
+def test_terms_begin_in_their_epochs_and_their_weights_are_idle_before():
+    made = model(settings=replace(SETTINGS, distillation_start=3, reconstruction_start=2, uniformity_start=1))
+    assert made.terms.active(0) == []
+    assert made.terms.active(1) == ["uniformity"]
+    assert made.terms.active(3) == list(made.terms.weights)
+    idle = made.terms.idle(0, made.tokenizer)
+    assert len(idle) == len(list(made.tokenizer.decoder.parameters())) + len(list(made.terms.adapters.parameters()))
+    assert made.terms.idle(3, made.tokenizer) == []
+
+
+def test_outside_training_items_are_looked_up_as_training_reads_them():
+    made = model(tau=0.05)
+    with torch.no_grad():
+        looked_up, _ = made.eval().encode(HISTORIES)
+        computed, _ = made.train().encode(HISTORIES)
+    torch.testing.assert_close(looked_up, computed)
+
+
+def test_what_is_looked_up_follows_training():
+    made = model().eval()
+    before = made.catalogue_vectors().clone()
+    made.train().training_losses(BATCH)
+    with torch.no_grad():
+        made.tokenizer.quantizer.codebooks[0].add_(1.0)
+    assert not torch.equal(made.eval().catalogue_vectors(), before)
+
+
+def test_a_rebuild_follows_the_tokenizer_and_the_checkpoint_has_its_table():
+    made = model(settings=replace(SETTINGS, hysteresis=1.0))
+    assert made.rebuild() == (0.0, 0.0, 0.0, 0.0)
+    with torch.no_grad():
+        made.tokenizer.quantizer.codebooks[0].copy_(made.tokenizer.quantizer.codebooks[0].flip(0).clone())
+    changed = made.rebuild()
+    assert changed[0] > 0.5
+    expected = made.tokenizer.quantize(made.inputs[1:]).codes
+    assert made.bank.primary[1:, :-1].tolist() == expected.tolist()
+    other = model()
+    other.load_state_dict(made.state_dict())
+    assert torch.equal(other.bank.primary, made.bank.primary)
+    assert torch.equal(other.trie.leaf_of_item, made.trie.leaf_of_item)
+
+
+def test_a_saved_model_carries_its_tokenizer_and_serves_without_items(tmp_path):
+    made = model().eval()
+    made.save(tmp_path)
+    loaded = UniGRec.load(tmp_path)
+    assert loaded.fingerprint == made.fingerprint
+    assert loaded.tokenizer.temperature == pytest.approx(0.05)
+    ours, theirs = made.recommend(HISTORIES, 5), loaded.recommend(HISTORIES, 5)
+    assert ours.items.tolist() == theirs.items.tolist()
+    assert torch.equal(ours.scores, theirs.scores)
+    with pytest.raises(InputError, match="loaded to serve"):
+        loaded.train().training_losses(BATCH)
+
+
+def test_a_folder_without_a_model_says_so(tmp_path):
+    with pytest.raises(InputError, match="holds no trained model"):
+        UniGRec.load(tmp_path)

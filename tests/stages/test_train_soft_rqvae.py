@@ -1,0 +1,130 @@
+"""Stage tokenize with soft codes: the stored temperature, a continued run, bad input, and two processes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tigerlite.config import InputError, from_dict
+from tigerlite.data.dataset import RecDataset
+from tigerlite.distributed import is_rank_zero, world_size
+from tigerlite.encoders.embeddings import ItemEmbeddings
+from tigerlite.evaluation.curves import read_curves
+from tigerlite.stages import tokenize
+from tigerlite.stages.tokenize_config import TokenizeConfig
+from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
+from tigerlite.tokenizers.soft_training import SoftTraining
+
+N_ITEMS = 96
+SOFT = {
+    "hidden_sizes": [16],
+    "latent": 8,
+    "codebook_sizes": [8, 8],
+    "batch_size": 48,
+    "epochs": 4,
+    "warmup_epochs": 1.0,
+}
+
+
+def config(**settings) -> TokenizeConfig:
+    return from_dict(TokenizeConfig, {"method": "soft_rqvae", "soft_rqvae": {**SOFT, **settings}})
+
+
+def items() -> ItemEmbeddings:
+    generator = np.random.default_rng(0)
+    matrix = generator.normal(size=(12, 10))[np.arange(N_ITEMS) % 12] + 0.2 * generator.normal(size=(N_ITEMS, 10))
+    return ItemEmbeddings(matrix)
+
+
+def dataset() -> RecDataset:
+    """One user who saw every item in order; the last two items are validation and test."""
+    return RecDataset(
+        items=np.arange(1, N_ITEMS + 1, dtype=np.int32),
+        offsets=np.array([0, N_ITEMS]),
+        train_ends=np.array([N_ITEMS - 2]),
+        validation=np.array([[0, N_ITEMS - 2]]),
+        test=np.array([[0, N_ITEMS - 1]]),
+        user_ids=["user"],
+        item_ids=[str(number) for number in range(N_ITEMS)],
+        titles=[""] * N_ITEMS,
+    )
+
+
+def run(out: Path, settings: TokenizeConfig | None = None, **trainer):
+    out.mkdir(parents=True, exist_ok=True)
+    context = Context(trainer=TrainerConfig(accelerator="cpu", progress=False, **trainer), stage="tokenize")
+    return tokenize.run(settings or config(), items(), dataset(), out=out, context=context)
+
+
+def test_the_bank_is_what_the_saved_tokenizer_says_at_the_lowest_temperature(tmp_path):
+    bank, tokenizer = run(tmp_path), SoftRQVAE.load(tmp_path)
+    assert tokenizer.temperature == pytest.approx(0.001)
+    codes = tokenizer.encode(torch.from_numpy(items().matrix))
+    assert torch.equal(bank.primary[1:, :-1], codes)
+    assert bank.vocab.codebook_sizes[:-1] == (8, 8)
+
+
+def test_training_reconstructs_better_and_logs_what_it_does(tmp_path):
+    run(tmp_path, config(epochs=30))
+    curves = read_curves(tmp_path)
+    reconstruction, tau = curves["train/reconstruction"].values, curves["train/temperature"].values
+    assert reconstruction[-1] < 0.8 * reconstruction[0]
+    assert tau.tolist() == sorted(tau, reverse=True)
+    assert curves["train/entropy/level2"].values[-1] < np.log(8)
+
+
+def test_a_run_that_is_continued_equals_one_that_was_not_interrupted(tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole")
+
+    original = SoftTraining.on_train_epoch_start
+
+    def interrupted(self):
+        if self.current_epoch == 2:
+            raise KeyboardInterrupt
+        original(self)
+
+    monkeypatch.setattr(SoftTraining, "on_train_epoch_start", interrupted)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run(tmp_path / "parts")
+    monkeypatch.undo()
+    assert (tmp_path / "parts" / "last.ckpt").exists()
+    continued = run(tmp_path / "parts")
+    assert continued.fingerprint == whole.fingerprint
+    ours, theirs = (SoftRQVAE.load(tmp_path / name).state_dict() for name in ("whole", "parts"))
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+
+
+def test_fewer_items_than_codes_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="96 items to train on are fewer than the 128 codes of a level"):
+        run(tmp_path, config(codebook_sizes=[128]))
+
+
+def test_a_precision_without_float32_is_refused(tmp_path):
+    with pytest.raises(InputError, match="trainer.precision=bf16-true cannot train the soft RQ-VAE"):
+        run(tmp_path, precision="bf16-true")
+
+
+def test_bf16_trains_the_same_distances(tmp_path):
+    ours, theirs = run(tmp_path / "a"), run(tmp_path / "b", precision="bf16-mixed")
+    assert ours.fingerprint == theirs.fingerprint
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(tmp_path):
+    done = subprocess.run([sys.executable, __file__, tmp_path / "two"], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    run(tmp_path / "one")
+    ours, theirs = (SoftRQVAE.load(tmp_path / name).state_dict() for name in ("one", "two"))
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, atol=1e-4, rtol=1e-3)
+
+
+if __name__ == "__main__":
+    # Lightning's ddp starts this file again for the second process.
+    run(Path(sys.argv[1]), devices=2, strategy="ddp")
+    assert world_size() == 2 or is_rank_zero()

@@ -1,0 +1,107 @@
+"""What UniGRec's loss has beside L_rec (arXiv 2601.17438): reconstruction, uniformity, and both distillations.
+
+Reconstruction and uniformity are over the positions of the batch's histories and targets, padding left out. The adapters of
+the distillations are trained with the recommender and in no served model. Tokenizer side: linear maps of the pooled history
+and of the teacher's vector to the tokenizer's input, as in the paper; both go through its encoder. The released code maps
+them past the encoder by MLPs that no optimiser knows. Recommender side: a linear map of the decoder's first state to the
+teacher's width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from tigerlite.losses.distillation import info_nce, mean_over_processes, symmetric_divergence
+from tigerlite.losses.uniformity import divergence_of_use
+from tigerlite.recommenders.soft_batch import SoftBatch
+from tigerlite.recommenders.unigrec_config import UniGRecConfig
+from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
+
+
+class UniGRecTerms(nn.Module):
+    """The terms, with adapters and the teacher's frozen vectors.
+
+    Args:
+        settings: weights and first epochs.
+        teacher: (N + 1, C), row 0 belongs to padding; None = no distillation.
+        d_model: width of the recommender's states.
+        n_dimensions: width of the tokenizer's inputs.
+    """
+
+    def __init__(self, settings: UniGRecConfig, teacher: Tensor | None, *, d_model: int, n_dimensions: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.weights = {
+            "reconstruction": settings.reconstruction_weight if settings.train_tokenizer else 0.0,
+            "uniformity": settings.uniformity_weight if settings.train_tokenizer else 0.0,
+            "tokenizer_distillation": settings.tokenizer_distillation_weight if teacher is not None else 0.0,
+            "recommender_distillation": settings.recommender_distillation_weight if teacher is not None else 0.0,
+        }
+        self.starts = {
+            "reconstruction": settings.reconstruction_start,
+            "uniformity": settings.uniformity_start,
+            "tokenizer_distillation": settings.distillation_start,
+            "recommender_distillation": settings.distillation_start,
+        }
+        self.register_buffer("teacher", None if teacher is None else teacher.float(), persistent=False)
+        self.adapters = nn.ModuleDict()
+        if self.weights["tokenizer_distillation"]:
+            self.adapters["history"] = nn.Linear(d_model, n_dimensions)
+            self.adapters["teacher"] = nn.Linear(teacher.shape[1], n_dimensions)
+        if self.weights["recommender_distillation"]:
+            self.adapters["state"] = nn.Linear(d_model, teacher.shape[1])
+
+    def active(self, epoch: int) -> list[str]:
+        """The terms that count in an epoch."""
+        return [name for name, weight in self.weights.items() if weight and epoch >= self.starts[name]]
+
+    def forward(
+        self, epoch: int, tokenizer: SoftRQVAE, soft: SoftBatch, *, pooled: Tensor, states: Tensor, targets: Tensor
+    ) -> dict[str, Tensor]:
+        """The terms that are on by name, without their weights.
+
+        Args:
+            epoch: from 0.
+            tokenizer: what encoded the batch.
+            soft: the batch's items.
+            pooled: (B, D) mean encoder state of each target's history.
+            states: (B, D) decoder state at the first position.
+            targets: (B,) items.
+        """
+        terms, active, counts = {}, self.active(epoch), soft.counts.float()
+        if "reconstruction" in active:
+            errors = (tokenizer.reconstruct(soft.quantized) - soft.inputs).square().mean(dim=1)
+            terms["reconstruction"] = mean_over_processes(errors, counts)
+        if "uniformity" in active:
+            use = [mean_over_processes(shares, counts) for shares in soft.quantized.shares]
+            terms["uniformity"] = torch.stack([divergence_of_use(level) for level in use]).mean()
+        with torch.autocast(states.device.type, enabled=False):
+            if "tokenizer_distillation" in active:
+                terms["tokenizer_distillation"] = self._tokenizer_side(tokenizer, pooled.float(), targets)
+            if "recommender_distillation" in active:
+                mapped, tau = self.adapters["state"](states.float()), self.settings.recommender_distillation_tau
+                terms["recommender_distillation"] = info_nce(mapped, self.teacher[targets], targets, tau)
+        return terms
+
+    def _tokenizer_side(self, tokenizer: SoftRQVAE, pooled: Tensor, targets: Tensor) -> Tensor:
+        student = tokenizer.quantize(self.adapters["history"](pooled)).distances
+        teacher = tokenizer.quantize(self.adapters["teacher"](self.teacher[targets])).distances
+        tau = self.settings.tokenizer_distillation_tau or tokenizer.quantizer.temperature
+        rows = symmetric_divergence(student, teacher, tau)
+        return mean_over_processes(rows, torch.ones_like(rows))
+
+    def idle(self, epoch: int, tokenizer: SoftRQVAE) -> list[nn.Parameter]:
+        """Trained weights that no term of this epoch reaches."""
+        active = self.active(epoch)
+        idle = [] if "reconstruction" in active else list(tokenizer.decoder.parameters())
+        if epoch < self.settings.distillation_start:
+            idle += list(self.adapters.parameters())
+        return [weight for weight in idle if weight.requires_grad]
+
+
+def entropies(soft: SoftBatch) -> dict[str, Tensor]:
+    """Per level, mean entropy in nats of the mixtures over the batch's positions: 0 where codes are hard."""
+    counts = soft.counts.float()
+    return {
+        f"entropy/level{level}": torch.special.entr(shares.detach()).sum(dim=1) @ counts / counts.sum()
+        for level, shares in enumerate(soft.quantized.shares, start=1)
+    }
