@@ -35,7 +35,7 @@ def press_ctrl_c_in(monkeypatch):
 
     def arrange(stage: str) -> None:
         owner, name = places[stage]
-        original = vars(owner)[name]
+        original = getattr(owner, name)
 
         @functools.wraps(original)  # Lightning reads the signature
         def interrupted(self, *given, **named):
