@@ -212,7 +212,9 @@ def test_a_data_set_without_its_identifiers_is_one_line_and_exit_code_2(dataset_
 
 def test_unknown_benchmark_is_one_line_and_exit_code_2():
     done = _speed("trian")
-    names = "train, nextitem, beam, tokenizer, tokenizer_quality, collapse, evaluate, scale, precision, profile, objective"
+    names = (
+        "train, nextitem, beam, tokenizer, tokenizer_quality, collapse, evaluate, scale, precision, profile, objective"
+    )
     names += ", mtgrec, influence"
     assert done.returncode == 2
     assert done.stderr == f"error: benchmark 'trian' is unknown; allowed: {names}\n"

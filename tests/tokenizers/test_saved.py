@@ -23,5 +23,7 @@ def test_a_folder_without_a_tokenizer_and_an_unknown_kind_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds no tokenizer \(tokenizer.json\); imported identifiers have none"):
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text('{"kind": "oracle"}')
-    with pytest.raises(InputError, match="names a tokenizer of kind 'oracle'; this version knows rqvae, additive"):
+    with pytest.raises(
+        InputError, match="names a tokenizer of kind 'oracle'; this version knows rqvae, soft_rqvae, additive"
+    ):
         load_tokenizer(tmp_path)
