@@ -249,7 +249,7 @@ def test_mixed_precision_trains_float32_codebooks(tmp_path):
     [
         (
             {"method": "rqvea"},
-            r"method='rqvea' is unknown; allowed: rqvae, letter, imported, .*; did you mean 'rqvae'\?",
+            r"method='rqvea' is unknown; allowed: rqvae, .*; did you mean 'rqvae'\?",
         ),
         (
             {"collisions": "digit"},
