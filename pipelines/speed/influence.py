@@ -146,7 +146,7 @@ def trained(config: Config, dataset: RecDataset, bank: TokenizerBank) -> tuple[T
             if step == config.updates:
                 break
         epoch += 1
-    print(f"training loss after {step} updates: {float(loss):.3f}")
+    print(f"training loss after {step} updates: {float(loss.detach()):.3f}")
     return model.eval(), AdamState.of(optimizer)
 
 
