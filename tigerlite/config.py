@@ -8,6 +8,7 @@ default). `parse` turns `--config=A.yaml --config=B.yaml --tokenize.rqvae.beta=0
 import dataclasses
 import difflib
 import errno
+import functools
 import hashlib
 import json
 import sys
@@ -140,17 +141,10 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, program: str,
     Raises:
         ConfigError: on an unknown key, an unreadable file or a value of the wrong type or range.
     """
-    import jsonargparse
     import yaml
 
     argv = list(sys.argv[1:] if argv is None else argv)
     keys = known_keys(cls)
-    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-
-    class Parser(jsonargparse.ArgumentParser):
-        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-            raise ConfigError(" ".join(message.split()))
-
     for flag in argv:
         name = flag[2:].split("=")[0]
         if flag.startswith("--") and name not in [*keys, "config", "help", "print_config"]:
@@ -170,13 +164,26 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, program: str,
             if key not in keys:
                 raise ConfigError(f"{_unknown_key(key, keys)} (in {file})")
 
+    values = _parser(cls, program, description).parse_args(argv).as_dict()
+    values.pop("config", None)
+    return from_dict(cls, _plain(values))
+
+
+@functools.cache
+def _parser(cls: type, program: str, description: str) -> Any:
+    """The parser of a class, built once: building takes as long as parsing, and a study parses every row."""
+    import jsonargparse
+
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+    class Parser(jsonargparse.ArgumentParser):
+        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+            raise ConfigError(" ".join(message.split()))
+
     parser = Parser(prog=program, description=description, exit_on_error=True)
     parser.add_argument("--config", action="config", help="YAML file; may be given several times, the later one wins")
     parser.add_class_arguments(cls, None)
-    namespace = parser.parse_args(argv)
-    values = namespace.as_dict()
-    values.pop("config", None)
-    return from_dict(cls, _plain(values))
+    return parser
 
 
 def run(main: Callable[[Config], Any], cls: type[Config], *, program: str, description: str = "") -> Any:
