@@ -11,7 +11,7 @@ Masks are a function of (seed, epoch, sequence), see `masking.py`. The masked lo
 and weighed by its number of targets: an epoch weighs every user as the other networks do.
 
 The authors' code (github.com/FeiSun/BERT4Rec/blob/615eaf2) differs: it masks ten static copies of the data, and one
-more in which the last item is masked; of a sequence it masks at most 30 or 40 items; a step's loss is the mean over its
+more in which the last item is masked; of a sequence it masks at most 20 to 40 items; a step's loss is the mean over its
 masked positions, which would make it depend on how many processes share the step. BERT's 80/10/10 replacement is off
 there too. It adds a bias per item (b^O of eq. 7), which an inner product has no place for, and BERT's segment embedding,
 one vector for all. It reads T - 1 items and the mask; here T items and the mask. It cuts longer sequences into windows

@@ -13,9 +13,9 @@ the circular filter over the prefix left-padded with zeros; with several layers 
 which in the paper's network also mix in items after them. So the cost is that of SASRec, and a state may be computed once.
 
 The authors' code (github.com/RUCAIBox/FMLP-Rec/blob/f3c4285) pads on the left, so that an item's position counts from the
-end and the padding before it enters the filter as LN(P[t]); here positions count from the first item of the window, as in
-`SASRec`, and nothing enters for padding. It trains BCE with one negative (`loss=bce`, `n_negatives=1`; the paper writes a
-pairwise loss), and also the first item of a sequence, from nothing but padding.
+end and the padding before it enters the filter as LN(E[0] + P[t]); here positions count from the first item of the
+window, as in `SASRec`, and nothing enters for padding. It trains BCE with one negative (`loss=bce`, `n_negatives=1`; the
+paper writes a pairwise loss), and also the first item of a sequence, from nothing but padding.
 """
 
 from dataclasses import dataclass
