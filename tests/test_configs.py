@@ -6,12 +6,14 @@ import pytest
 import yaml
 
 from tigerlite.config import known_keys, parse
+from tigerlite.recommenders.baselines import NETWORKS
 from tigerlite.stages.pipeline import PipelineConfig
 from tigerlite.studies import plan as plans
+from tigerlite.studies.sweeps import read_sweep
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-RUNS = [file for file in sorted(CONFIGS.rglob("*.yaml")) if file.parent.name not in ("sweeps", "studies")]
-SWEEPS = sorted((CONFIGS / "sweeps").glob("*.yaml"))
+RUNS = [f for f in sorted(CONFIGS.rglob("*.yaml")) if not {"sweeps", "studies"} & set(f.relative_to(CONFIGS).parts)]
+SWEEPS = sorted((CONFIGS / "sweeps").rglob("*.yaml"))
 STUDIES = sorted((CONFIGS / "studies").glob("*.yaml"))
 
 
@@ -50,6 +52,24 @@ def test_a_sweep_is_what_wandb_accepts_and_its_keys_exist(file):
     trial = [f"--{key}={choice['values'][0]}" for key, choice in sweep["parameters"].items()]
     given = [part for part in sweep["command"] if part.startswith("--")]
     parse(PipelineConfig, [part.replace("=configs/", f"={CONFIGS}/") for part in given] + trial, program="test")
+
+
+def test_every_classic_network_is_tuned_by_four_trials_alike_of_which_the_first_is_its_default(monkeypatch):
+    monkeypatch.setattr(plans.prepare, "inputs_fingerprint", lambda config: "data that are not read here")
+    budgets = set()
+    for network in NETWORKS:
+        sweep = read_sweep(CONFIGS / "sweeps" / "baselines" / f"{network}.yaml", seeds=(0,))
+        flags = [flag.replace("=configs/", f"={CONFIGS}/") for flag in sweep.flags]
+        trials = [job.config for job in plans.plan(sweep.study, "office", flags)]
+        settings = [trial.finetune.nextitem for trial in trials]
+        untuned = parse(PipelineConfig, flags, program="test")
+        assert trials[0].finetune == untuned.finetune
+        assert trials[0].pretrain == untuned.pretrain
+        assert {each.network for each in settings} == {network}
+        rates = tuple(each.optimizer.lr for each in settings)
+        fixed = {(each.epochs, each.batch_size, each.loss, each.max_history, each.section.d_model) for each in settings}
+        budgets.add((rates, *fixed))
+    assert budgets == {((1e-3, 1e-3, 3e-3, 3e-3), (60, 256, "ce", 50, 64))}
 
 
 @pytest.mark.parametrize("file", STUDIES, ids=name)

@@ -20,6 +20,8 @@ class RecommendCommand:
     """How many items."""
     exclude_history: bool = False
     """Never recommend an item of the history."""
+    times: str = ""
+    """When each item was interacted with, whole seconds separated by commas, for models that read times; empty = unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +55,21 @@ def recommend(argv: Sequence[str]) -> None:
     history = [item.strip() for item in flags.history.split(",") if item.strip()]
     if not history:
         raise InputError("--history is empty; give item ids, oldest first: --history=ID,ID")
-    answer = Predictor.load(run).recommend([history], flags.k, exclude_history=flags.exclude_history)[0]
+    times = [_whole_seconds(flags.times)] if flags.times else None
+    answer = Predictor.load(run).recommend([history], flags.k, flags.exclude_history, times)[0]
     if answer.unknown:
         print(f"not in the catalogue, skipped: {', '.join(answer.unknown)}", file=sys.stderr)
     if len(answer.items) < flags.k:
         print(f"only {len(answer.items)} items could be returned, not {flags.k}", file=sys.stderr)
     for place, (item, title, score) in enumerate(zip(answer.items, answer.titles, answer.scores, strict=True), 1):
         print(f"{place}\t{item}\t{title}\t{score:.4f}")
+
+
+def _whole_seconds(times: str) -> list[int]:
+    try:
+        return [int(moment) for moment in times.split(",")]
+    except ValueError:
+        raise InputError(f"--times={times} is not whole seconds separated by commas: --times=SECONDS,SECONDS") from None
 
 
 def report(argv: Sequence[str]) -> None:

@@ -92,6 +92,19 @@ def test_the_shell_answers_like_python(predictor, run_folder):
     assert "not in the catalogue, skipped: zzz" in done.stderr
 
 
+def test_the_shell_takes_times_and_refuses_what_is_none(predictor, run_folder):
+    done = shell("recommend", str(run_folder), "--history=f00,f01", "--times=10,20", "--k=3")
+    (answer,) = predictor.recommend([["f00", "f01"]], k=3)
+    assert [row.split("\t")[1] for row in done.stdout.splitlines()] == answer.items
+    done = shell("recommend", str(run_folder), "--history=f00,f01", "--times=10,soon")
+    assert done.returncode == 2
+    assert "--times=10,soon is not whole seconds separated by commas: --times=SECONDS,SECONDS" in done.stderr
+    assert (
+        "history 1 has 2 items and 1 times"
+        in shell("recommend", str(run_folder), "--history=f00,f01", "--times=10").stderr
+    )
+
+
 def test_report_prints_what_the_run_found(predictor, run_folder):
     done = shell("report", str(run_folder))
     assert done.returncode == 0, done.stderr

@@ -105,6 +105,17 @@ def test_data_without_features_are_refused_in_one_line(settings, tmp_path):
         run(settings, circle(), tmp_path)
 
 
+@pytest.mark.parametrize("settings", [config("fdsa", epochs=25), config("s3rec", objective="self_supervised")])
+def test_an_item_without_features_is_read_and_recommended_among_the_others(settings, tmp_path):
+    trained = run(settings, described(), tmp_path)
+    last = N_ITEMS  # the one without
+    found = trained.recommend(torch.tensor([[last - 2, last - 1], [last, 0], [1, last]]), N_ITEMS)
+    assert torch.equal(found.items.sort(dim=1).values, torch.arange(1, N_ITEMS + 1).expand(3, -1))
+    assert torch.isfinite(found.scores).all()
+    if trained.name == "fdsa":  # pre-training alone does not learn in three epochs
+        assert last in found.items[0, :3]
+
+
 def test_a_saved_fdsa_knows_its_features(tmp_path):
     trained = run(config("fdsa"), described(), tmp_path)
     again = NextItem.load(tmp_path)

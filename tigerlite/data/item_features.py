@@ -36,7 +36,7 @@ class FeaturesConfig:
     """Words that a larger share of the items carries are dropped, as stop words are; attributes are all kept. Ours."""
     max_features: int = 2000
     """Most different features, those that the most items carry, ties in alphabetical order; bounds the work of S3-Rec's
-    pre-training, whose own data sets have about 1,000 to 2,300 attributes (arXiv 2008.07873, table 2)."""
+    pre-training, whose own data sets have 331 to 2,277 attributes (arXiv 2008.07873, table 1)."""
     max_per_item: int = 16
     """Most features of one item, the first mentioned; bounds memory, since items of a batch are padded to it. Ours."""
 

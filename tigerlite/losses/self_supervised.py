@@ -1,4 +1,4 @@
-"""Losses of S3-Rec's pre-training (arXiv 2008.07873, section 4.2): one per state, float32."""
+"""Losses of S3-Rec's pre-training (arXiv 2008.07873, section 4.3): one per state, float32."""
 
 import torch
 from torch import Tensor
@@ -8,8 +8,10 @@ from torch.nn import functional as F
 def attribute_prediction(states: Tensor, attributes: Tensor, table: Tensor) -> Tensor:
     """-sum over attributes a of the item of log sigma(<s, a>) - sum over all others of log(1 - sigma(<s, a>)).
 
-    The objectives AAP and MAP, with the matrix W already in the states. All other attributes are negatives, as in the
-    authors' code (the paper samples them). An item of which no attribute is known says nothing: its loss is zero.
+    The objectives AAP and MAP (eq. 10, 11, 14, 15), with the matrix W already in the states. All other attributes are
+    negatives and each is a question of its own, as in the authors' code; the paper has a softmax over sampled ones. As
+    there, AAP looks at the Transformer's states; in the paper at the items' own embeddings. An item of which no attribute
+    is known says nothing: its loss is zero.
 
     Args:
         states: (M, D).
@@ -28,10 +30,10 @@ def attribute_prediction(states: Tensor, attributes: Tensor, table: Tensor) -> T
 
 
 def contrast(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-    """-log sigma(sigma(<s, p>) - sigma(<s, n>)): the objectives MIP and SP for M states, each (M, D).
+    """-log sigma(sigma(<s, p>) - sigma(<s, n>)): the objectives MIP and SP (eq. 12, 13, 16, 17) for M states, each (M, D).
 
-    The authors' code has the inner sigmas, which bound the loss to -log sigma(1) = .31 at the least; the paper's equations
-    have a softmax over several negatives. With one negative and sigmas it is what the published results are made with.
+    The inner sigmas are the paper's (eq. 13, 17); they bound the loss to -log sigma(1) = .31 at the least. The paper has a
+    softmax over several negatives; one negative is what the authors' code has.
 
     >>> contrast(torch.zeros(1, 2), torch.ones(1, 2), torch.ones(1, 2)).exp().tolist()
     [2.0]

@@ -56,7 +56,7 @@ def cloze_targets(
 def self_supervised_losses(
     network: S3Rec, objectives: S3RecObjectives, batch: PrefixBatch, n_items: int, draw: Draw
 ) -> Tensor:
-    """Weighted losses of AAP, MIP, MAP and SP (arXiv 2008.07873, section 4.2), one after the other.
+    """Weighted losses of AAP, MIP, MAP and SP (arXiv 2008.07873, section 4.3), one after the other.
 
     Each item is masked with probability `mask_share`, the last one always, as in the authors' code: that is the question
     the model is validated with. As there, attributes of observed items are AAP's, those of masked items MAP's; SP takes a

@@ -1,5 +1,6 @@
 """A finished run, ready to recommend: external ids in, external ids, titles and scores out."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,15 +62,23 @@ class Predictor:
         return cls(load_recommender(model_folder), dataset.item_ids, dataset.titles)
 
     def recommend(
-        self, histories: Sequence[Sequence[str]], k: int = 10, exclude_history: bool = False
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 10,
+        exclude_history: bool = False,
+        times: Sequence[Sequence[int]] | None = None,
     ) -> list[Recommended]:
         """The k best items for each history of external item ids, oldest first.
 
-        Unknown ids are skipped and reported in `Recommended.unknown`. Fewer than k items come back where the catalogue
-        (less the history, if excluded) or the beam has no more.
+        Unknown ids are skipped, with their times, and reported in `Recommended.unknown`. Fewer than k items come back where
+        the catalogue (less the history, if excluded) or the beam has no more.
+
+        Args:
+            times: whole seconds of the interactions, one for each id, not falling; None = unknown. Models that read no
+                times ignore them.
 
         Raises:
-            InputError: if k < 1, or a history has no known item.
+            InputError: if k < 1, a history has no known item, or times do not fit the histories.
         """
         if k < 1:
             raise InputError(f"k={k} is out of range; allowed: an integer >= 1")
@@ -83,12 +92,11 @@ class Predictor:
                 raise InputError(
                     f"history {number} has no item of the catalogue ({shown}); give at least one known item id"
                 )
+        moments = None if times is None else self._known_times(histories, times)
         if not known:
             return []
-        batch = torch.zeros(len(known), max(map(len, known)), dtype=torch.int64)
-        for row, items in enumerate(known):
-            batch[row, : len(items)] = torch.tensor(items)
-        ranked, scores = self.model.recommend(batch, k, exclude_history=exclude_history)
+        read = None if moments is None else _padded(moments)
+        ranked, scores = self.model.recommend(_padded(known), k, read, exclude_history)
         return [
             self._answer(items, values, missing)
             for items, values, missing in zip(ranked.tolist(), scores.tolist(), unknown, strict=True)
@@ -131,6 +139,22 @@ class Predictor:
         self.titles += shown
         self._items = {external: item for item, external in enumerate(self.item_ids, start=1)}
 
+    def _known_times(self, histories: Sequence[Sequence[str]], times: Sequence[Sequence[int]]) -> list[list[int]]:
+        """The times of the items that the catalogue has."""
+        if len(times) != len(histories):
+            raise InputError(
+                f"got {len(histories)} histories and times of {len(times)}; give times for each, or for none"
+            )
+        found = []
+        for number, (history, moments) in enumerate(zip(histories, times, strict=True), start=1):
+            if len(moments) != len(history):
+                raise InputError(
+                    f"history {number} has {len(history)} items and {len(moments)} times; give one time for each item"
+                )
+            pairs = zip(history, moments, strict=True)
+            found.append([_seconds(moment, number) for item, moment in pairs if str(item) in self._items])
+        return found
+
     def _answer(self, items: list[int], scores: list[float], unknown: list[str]) -> Recommended:
         filled = [(item, score) for item, score in zip(items, scores, strict=True) if item]
         return Recommended(
@@ -139,3 +163,19 @@ class Predictor:
             scores=[score for _, score in filled],
             unknown=unknown,
         )
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> torch.Tensor:
+    """(B, T) int64, each row right-padded with 0 to the longest."""
+    padded = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+    for place, row in enumerate(rows):
+        padded[place, : len(row)] = torch.tensor(row)
+    return padded
+
+
+def _seconds(moment: int, number: int) -> int:
+    """A time as int, of history `number`."""
+    try:
+        return operator.index(moment)
+    except TypeError:
+        raise InputError(f"history {number} has the time {moment!r}; give whole seconds (Unix time)") from None

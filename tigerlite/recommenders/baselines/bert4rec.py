@@ -1,18 +1,21 @@
 """BERT4Rec: a bidirectional Transformer that fills in masked items (arXiv 1904.06690).
 
-    h_t^0 = dropout(LN(E[x_t] + P[t]))
-    h = Encoder(h^0)                                   section 3.2 to 3.4; every position sees every other one
+    h_t^0 = dropout(LN(E[x_t] + P[t]))                                               section 3.4
+    h = Encoder(h^0)                                   eq. 1 to 6; every position sees every other one
     s_t = LN(gelu(W h_t + b)),  score of item i at a masked t = <s_t, E[i]>            eq. 7, tied to E
 
-Training is the Cloze task of section 3.6: of each sequence max(1, round(.2 n)) items are replaced by a mask and
-predicted; in one of eleven passes over a sequence the last item alone is, as in use, where a mask after the last item
-asks for the next one. Masks are a function of (seed, epoch, sequence), see `masking.py`. A sequence counts as its number
-of targets, so its masked losses are averaged and weighed by that: an epoch weighs every user as the other networks do.
+LN and dropout at the input and LN before the scores are those of the authors' code; the paper has neither. Training is the
+Cloze task of section 3.6: of each sequence max(1, round(.2 n)) items are replaced by a mask and predicted; in one of
+eleven passes over a sequence the last item alone is, as in use, where a mask after the last item asks for the next one.
+Masks are a function of (seed, epoch, sequence), see `masking.py`. The masked losses of a sequence are averaged (eq. 8)
+and weighed by its number of targets: an epoch weighs every user as the other networks do.
 
 The authors' code (github.com/FeiSun/BERT4Rec/blob/615eaf2) differs: it masks ten static copies of the data, and one
-more in which the last item is masked; a step's loss is the mean over its masked positions, which would make it depend on
-how many processes share the step. BERT's 80/10/10 replacement is off there too. It adds a bias per item (b^O of eq. 7),
-which an inner product has no place for. It reads T - 1 items and the mask; here T items and the mask.
+more in which the last item is masked; of a sequence it masks at most 20 to 40 items; a step's loss is the mean over its
+masked positions, which would make it depend on how many processes share the step. BERT's 80/10/10 replacement is off
+there too. It adds a bias per item (b^O of eq. 7), which an inner product has no place for, and BERT's segment embedding,
+one vector for all. It reads T - 1 items and the mask; here T items and the mask. It cuts longer sequences into windows
+.1 T or .5 T apart, trains on the validation items too, and lets the rate fall linearly from 1e-4.
 """
 
 from dataclasses import dataclass
@@ -32,15 +35,15 @@ class BERT4RecConfig:
     n_layers: int = 2
     """Blocks (2 in the paper)."""
     d_model: int = 64
-    """D, width of states and item embeddings (64 in the paper)."""
+    """D, width of states and item embeddings (16 to 256 in the paper, 64 in its analyses)."""
     n_heads: int = 2
-    """Attention heads (2 in the paper); divides d_model."""
+    """Attention heads (2 of width 32 in the paper); divides d_model."""
     d_ff: int = 256
     """Inner width of the feed-forward layers (4 d_model in the paper)."""
     dropout: float = 0.2
-    """On embeddings, attention weights and sublayers (RecBole; the authors' settings have .2 on attention, up to .5 else)."""
+    """On embeddings, attention weights and sublayers (RecBole's; the authors have .1 or .2 on attention and .1 to .5 else)."""
     mask_share: float = 0.2
-    """Share of a sequence's items that is masked, at least one (in the paper .2 for long and .6 for short sequences)."""
+    """Share of a sequence's items that is masked, at least one (.2 for MovieLens, .4 for Steam, .6 for Beauty in the paper)."""
     last_share: float = 0.09
     """Share of the sequences of an epoch in which the last item alone is masked (one copy of eleven in the authors' code)."""
 

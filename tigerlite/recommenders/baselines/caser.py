@@ -1,19 +1,20 @@
 """Caser: convolutions over the last L items, an image of L x D (arXiv 1809.07426).
 
-    E^(t) = rows E[x_(t-L+1)], ..., E[x_t]                                              eq. 3
-    o   = max over places of relu(F * E^(t)), n_h filters of every height 1..L          eq. 4 to 6, horizontal
-    o~  = weighted sums of the L rows, n_v weightings                                   eq. 7 to 9, vertical
-    z_t = relu(W [o; o~] + b),  score of item i after x_t = <z_t, W'[i]>                 eq. 10 and 11
+    E^(t) = rows E[x_(t-L+1)], ..., E[x_t]                                              embedding look-up
+    o   = max over places of relu(F * E^(t)), n_h filters of every height 1..L          horizontal layer
+    o~  = weighted sums of the L rows, n_v weightings                                   vertical layer
+    z_t = relu(W [o; o~] + b),  score of item i after x_t = <z_t, W'[i]>                 fully-connected layers
 
-Before a history's first item the window holds zeros, as the authors pad. A window longer than `max_history` is refused.
+A window longer than `max_history` is refused.
 
 Departures. The paper joins z with an embedding of the user; `recommend` is given histories, whose users may be unknown,
-so there is none. An item has no bias, which an inner product has no place for. W' is a table of its own, as in the
-paper; `tied=true` makes it E, as RecBole does.
+so there is none. An item has no bias, which an inner product has no place for. Before a history's first item the window
+holds zeros; the authors pad with an item 0 whose embedding is learned. W' is a table of its own, as in the paper;
+`tied=true` makes it E, as RecBole does.
 
-The authors' code (github.com/graytowne/caser_pytorch/blob/3e9ccfc/caser.py) has user and bias; it also predicts T = 3 next
-items from one window, where here every window predicts the next one, and trains BCE with three negatives
-(`loss=bce`, `n_negatives=3`) where the default here is the full softmax.
+The authors' code (github.com/graytowne/caser_pytorch/blob/c4e10e4/caser.py) has user and bias; it also predicts T = 3 next
+items from one window, where here every window predicts the next one, and trains BCE with three negatives per window (the
+paper: per target, `loss=bce`, `n_negatives=3`) and an L2 penalty of 1e-6 where the default here is the full softmax.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class CaserConfig:
     """Sizes of Caser; defaults those of the authors' code where nothing else is said."""
 
     d_model: int = 64
-    """D, width of item embeddings (50)."""
+    """D, width of item embeddings (50; 64 as in RecBole and as the other networks)."""
     window: int = 5
     """L, items that a state reads; at most max_history."""
     n_horizontal: int = 16
@@ -39,7 +40,7 @@ class CaserConfig:
     n_vertical: int = 4
     """n_v, weightings of the window's items."""
     dropout: float = 0.5
-    """On the outputs of the filters."""
+    """On the outputs of the filters (.5 in the paper too)."""
     tied: bool = False
     """Whether items are scored with their input embeddings; false = a table of their own, as in the paper."""
 

@@ -5,11 +5,13 @@
     s_t = W [o_t; q_t] + b,  score of item i after x_1..x_t = <s_t, E[i]>
 
 Features are the item's attributes, or the words of its text (`data/item_features.py`); an item without any has the
-feature "none". The paper's also has a text vector among the features; here words are features themselves.
+feature "none". The paper has a vector each of category, brand and text (word vectors of keywords found by a topic model)
+and trains binary cross-entropy (`loss=bce`); here every category, brand or word is a feature of its own. Its authors
+published no code that we know of; the blocks here, LN after every sublayer and gelu, are RecBole's.
 
-RecBole's FDSA (github.com/RUCAIBox/RecBole/blob/0ae542e/recbole/model/sequential_recommender/fdsa.py), with which papers
-compare, differs: it averages the values of a field and attends to fields, shares positions and LN between the two
-Transformers, and adds LN and dropout after W. The paper trains BCE with one negative (`loss=bce`, `n_negatives=1`).
+RecBole's FDSA (github.com/RUCAIBox/RecBole/blob/7b02be5/recbole/model/sequential_recommender/fdsa.py), with which papers
+compare, differs: it averages the values of a field and attends to fields, which it scores by two layers with a relu;
+the two Transformers share positions and LN, and the same LN and dropout follow W.
 """
 
 from dataclasses import dataclass

@@ -1,20 +1,21 @@
 """FMLP-Rec: learnable filters in the frequency domain instead of attention (arXiv 2202.13556).
 
-    h_t^0 = dropout(LN(E[x_t] + P[t]))
-    a = LN(h + dropout(irfft(W * rfft(h))))                      eq. 2 to 4, one filter W (n/2 + 1, D) per layer
-    h' = LN(a + dropout(W_2 gelu(W_1 a + b_1) + b_2))             eq. 5 and 6
-    score of item i after x_1..x_t = <h_t, E[i]>                  eq. 7
+    h_t^0 = dropout(LN(E[x_t] + P[t]))                            section 4.1.1
+    a = LN(h + dropout(irfft(W * rfft(h))))                      section 4.1.2, one filter W (n/2 + 1, D) per layer
+    h' = LN(a + dropout(W_2 gelu(W_1 a + b_1) + b_2))             section 4.1.2
+    score of item i after x_1..x_t = <h_t, E[i]>                  section 4.1.3
 
 Causality. Multiplying spectra is a *circular* convolution over the n = max_history positions: every state depends on
 every item, later ones too, and training all positions at once would show each its own target. The authors therefore
 train the last position of every prefix, one pass per target. Here the same filter k = irfft(W) acts as a causal
 convolution, h_t = sum_(j <= t) k_(t-j) h_j, and one pass trains all positions. The last state of a layer is exactly that of
-the circular filter over the left-padded prefix; with several layers only the states before the last differ, which in
-the paper's network also mix in items after them. So the cost is that of SASRec, and a state may be computed once.
+the circular filter over the prefix left-padded with zeros; with several layers only the states before the last differ,
+which in the paper's network also mix in items after them. So the cost is that of SASRec, and a state may be computed once.
 
-The authors' code (github.com/Woeee/FMLP-Rec) pads on the left, so that an item's position counts from the end; here it
-counts from the first item of the window, as in `SASRec`. It trains BCE with one negative (`loss=bce`, `n_negatives=1`;
-the paper writes a pairwise loss).
+The authors' code (github.com/RUCAIBox/FMLP-Rec/blob/f3c4285) pads on the left, so that an item's position counts from the
+end and the padding before it enters the filter as LN(E[0] + P[t]); here positions count from the first item of the
+window, as in `SASRec`, and nothing enters for padding. It trains BCE with one negative (`loss=bce`, `n_negatives=1`; the
+paper writes a pairwise loss), and also the first item of a sequence, from nothing but padding.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from tigerlite.recommenders.dropout import Dropout
 
 @dataclass(frozen=True, kw_only=True)
 class FMLPConfig:
-    """Sizes of FMLP-Rec; defaults those of the paper where nothing else is said."""
+    """Sizes of FMLP-Rec; defaults those of the authors' code."""
 
     n_layers: int = 2
     """Blocks."""

@@ -7,8 +7,9 @@
 W_s only where the recurrent width differs from that of the embeddings. The authors' code
 (github.com/hidasib/GRU4Rec/blob/a4ed5fb/gru4rec.py) differs: sessions run in parallel through a batch and the state is
 carried over without a gradient to earlier steps, where we back-propagate through the whole window; inputs are one-hot
-unless `constrained_embedding` ties them to the outputs, as here; items have a score bias; `z` weighs the candidate, not
-the old state; BPR-max over in-batch and popularity^.75 negatives with Adagrad, where `NextItem` has losses and AdamW.
+unless `embedding` gives them a table or `constrained_embedding` ties them to the outputs, as here; items have a score
+bias; r acts before U_n, not after, and has no c_n beside it; z weighs the candidate, not the old state; BPR-max over in-batch
+and popularity^.75 negatives with Adagrad, where `NextItem` has losses and AdamW.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class GRU4RecConfig:
     d_model: int = 64
     """D, width of item embeddings."""
     hidden: int = 128
-    """Recurrent width (100 in the paper)."""
+    """Recurrent width (100 in the authors' code)."""
     dropout: float = 0.3
     """On the embeddings and on the output of every recurrent layer."""
 

@@ -7,14 +7,15 @@
 the sums over the last L items x_(t-L+1)..x_t (their three terms: matrix factorisation, gated group, item-item product).
 A history of fewer items has fewer terms. A window longer than `max_history` is refused.
 
-Departures. The paper has an embedding per user, in u, in b (as W_2 u) and in c (as w_4 u); `recommend` is given
+Departures. The paper has an embedding per user, in u, in b (as W_2 u) and in c (as W_4 u); `recommend` is given
 histories, whose users may be unknown, so one user stands for all: u, b and c are learned once. c_j is what makes the order
-of items matter. Dropout on the embeddings is ours; the paper has weight decay only. Q is a table of its own, as in the
-paper: with shared embeddings the item-item product would favour the items of the history themselves.
+of items matter. Dropout on the embeddings is ours; the authors have an L2 penalty of 1e-3 only. Q is a table of its own, as
+in their code: with shared embeddings the item-item product would favour the items of the history themselves.
 
-The authors' code (github.com/allenjack/HGN) has the user embedding and a bias per item, divides by the sum of the
-instance gates as here (the paper writes a mean), predicts the next 3 items from one window, and trains BPR with Adam
-where `NextItem` has the full softmax and AdamW.
+The authors' code (github.com/allenjack/HGN/blob/8db86c1/model/gating_network.py) has the user embedding and a bias per
+item; it divides by the sum of the instance gates, as here. There w_3 and W_4 are no parameters of the module, so that
+training never changes them; here they are learned. It pads short histories with an item 0 whose embedding is learned,
+predicts the next 3 items from one window, and trains BPR with Adam where `NextItem` has the full softmax and AdamW.
 """
 
 from dataclasses import dataclass
@@ -28,14 +29,14 @@ from tigerlite.recommenders.dropout import Dropout
 
 @dataclass(frozen=True, kw_only=True)
 class HGNConfig:
-    """Sizes of HGN; defaults those of the paper where nothing else is said."""
+    """Sizes of HGN; defaults those of the authors' code where nothing else is said."""
 
     d_model: int = 64
-    """D, width of item embeddings (50)."""
+    """D, width of item embeddings (50; 64 as in RecBole and as the other networks)."""
     window: int = 5
     """L, items that a state reads; at most max_history."""
     dropout: float = 0.2
-    """On the embeddings of the items that are read (0 in the paper; ours)."""
+    """On the embeddings of the items that are read (ours; the authors' code has none)."""
 
     def __post_init__(self) -> None:
         check_sizes(self, ("d_model", "window"))

@@ -1,21 +1,23 @@
 """HSTU: attention without a softmax, whose answers are gated (arXiv 2402.17152).
 
-    U, V, Q, K = split(silu(W_1 LN(h)))                                                eq. 1
-    A V = silu(Q K^T + b_position + b_time) V / n                                       eq. 2, causal, n = max_history
-    h' = h + W_2 dropout(LN(A V) * U) + b_2                                            eq. 3
+    U, V, Q, K = split(silu(W_1 LN(h)))                                                pointwise projection
+    A V = silu(Q K^T + b_position + b_time) V / n                                       spatial aggregation, causal
+    h' = h + W_2 dropout(LN(A V) * U) + b_2                                            pointwise transformation
     s_t = LN(h_t),  score of item i after x_1..x_t = <s_t, E[i]>
 
-b_position is a number per distance t - j and layer, b_time one per bucket floor(log2-like(t's time - j's time)), with the
-authors' buckets floor(ln(max(1, seconds)) / .301), at most 128.
+n is max_history. b_position is a number per distance t - j and layer, b_time one per layer and bucket of the time between
+items t and j, with the authors' buckets floor(ln(max(1, seconds)) / .301), at most 128.
 
-Time is off by default: a model that was trained with it wants `recommend(times=...)`, and those who ask by item ids
-alone (`Predictor`, the command line) have none. With `time_bias=true` and data or questions without times, the position
-bias is all there is; nothing is refused. Times that fall within a history are refused in one line.
+Time is off by default: a model that was trained with it wants to be asked with times (`recommend(times=...)`, also of
+`Predictor` and the command line). With `time_bias=true` and data or questions without times, the position bias is all
+there is; nothing is refused. Times that fall within a history are refused in one line.
 
-The authors' code (github.com/meta-recsys/generative-recommenders) differs: query t uses the time of item t + 1, the one
-to be predicted, which a recommender does not know when it is asked; states and items have unit length and a sampled
-softmax has temperature .05, where here states are normalised by LN and the softmax is full. The factor sqrt(D) on item
-embeddings, learned absolute positions at the input and n in the denominator are theirs.
+The authors' code (github.com/meta-recsys/generative-recommenders/blob/db1bf8f/generative_recommenders/research) differs:
+query t uses the time of item t + 1, the one to be predicted (in a test that of the held-out item), which a recommender
+does not know when it is asked; without times it has no position bias either. States and items have unit length and a
+softmax over 128 sampled negatives (512 for Amazon books) has temperature .05, where here states are normalised by LN and
+the softmax is full; its LNs have no weights. The factor sqrt(D) on item embeddings, the learned absolute positions at the
+input and the division by n (there plus the places of items to come) are taken from the code.
 """
 
 import math
@@ -35,16 +37,16 @@ SECONDS_PER_BUCKET_LOG = 0.301
 
 @dataclass(frozen=True, kw_only=True)
 class HSTUConfig:
-    """Sizes of HSTU; defaults those of the authors' public experiments where nothing else is said."""
+    """Sizes of HSTU; defaults those of the authors' configuration for MovieLens-1M where nothing else is said."""
 
     n_layers: int = 2
     """Blocks."""
     d_model: int = 64
-    """D, width of states and item embeddings (50)."""
+    """D, width of states and item embeddings (50; 64 for Amazon books)."""
     n_heads: int = 1
     """Attention heads; divides d_model, which also is the width of queries, keys and values together."""
     dropout: float = 0.2
-    """On embeddings and gated answers."""
+    """On embeddings and gated answers (.5 for Amazon books)."""
     time_bias: bool = False
     """Whether attention also knows the time between two interactions, where the data have times."""
 

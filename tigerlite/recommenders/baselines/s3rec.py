@@ -1,16 +1,18 @@
 """S3-Rec: a Transformer over items, pre-trained to tell what belongs together (arXiv 2008.07873).
 
-    h_t^0 = dropout(LN(E[x_t] + P[t]))
-    fine-tuning:   s = Encoder(h^0), every state from x_1..x_t only;  score of item i = <s_t, E[i]>         section 4.3
-    pre-training:  the same network reads both ways, some items masked; four objectives (section 4.2)
+    h_t^0 = dropout(LN(E[x_t] + P[t]))                                                              section 4.2
+    fine-tuning:   s = Encoder(h^0), every state from x_1..x_t only;  score of item i = <s_t, E[i]>         eq. 9
+    pre-training:  the same network reads both ways, some items masked; four objectives               section 4.3
 
 The objectives are in `losses/self_supervised.py`, their sum in `S3RecObjectives`. Choose them by
 `pretrain.nextitem.objective=self_supervised`, and `finetune` continues from the weights. Features of items are read in
 pre-training alone; fine-tuned without it, the network is a SASRec normalised after each sublayer.
 
-The authors' code (github.com/aHuiWang/CIKM2020-S3Rec/blob/e6c774d/models.py) fine-tunes with BCE on one negative
-(`loss=bce`, `n_negatives=1`), here the full softmax is the default. It pads on the left; here an item's position counts
-from the first. It pre-trains on every prefix of a sequence; here each sequence occurs once per epoch, with other masks.
+LN and dropout at the input and gelu (eq. 8: relu) are those of the authors' code
+(github.com/RUCAIBox/CIKM2020-S3Rec/blob/2a81540/models.py). It fine-tunes with BCE on one negative (`loss=bce`,
+`n_negatives=1`; eq. 18 is a pairwise loss), here the full softmax is the default. It pads on the left; here an item's
+position counts from the first. It pre-trains on every prefix of a sequence; here each sequence occurs once per epoch, with
+other masks. Its negative of a masked item is none of the sequence, here any other item.
 """
 
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ from tigerlite.recommenders.dropout import Dropout
 
 @dataclass(frozen=True, kw_only=True)
 class S3RecConfig:
-    """Sizes of S3-Rec and the weights of its objectives; defaults those of the authors' code."""
+    """Sizes of S3-Rec and the weights of its objectives; defaults those of the paper (section 5.1.4) and its code."""
 
     n_layers: int = 2
     """Blocks."""
