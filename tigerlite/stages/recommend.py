@@ -26,6 +26,7 @@ from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
+from tigerlite.recommenders.start_weights import start_from
 from tigerlite.recommenders.teacher import FILE as TEACHER
 from tigerlite.recommenders.teacher import save_teacher
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
@@ -228,13 +229,6 @@ def _start_from(base: Recommender, model: TrainedRecommender) -> None:
     compatible = (TIGER, UniGRec) if isinstance(model, UniGRec) else (TIGER,)
     if not (isinstance(model, GenerativeRecommender) and isinstance(base, compatible)):
         raise InputError(f"{model.name} cannot start from the weights of {base.name}; set pretrain.enabled=false")
-    ours, theirs = ({name: tuple(value.shape) for name, value in t.t5.state_dict().items()} for t in (model, base))
-    if ours != theirs:
-        different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-        raise InputError(
-            f"the network to start from differs in {len(different)} weights ({different[0]}, ...); give pretrain.tiger and "
-            "finetune.tiger the same t5 sizes and user_token (and unigrec.digits)"
-        )
-    model.t5.load_state_dict(base.t5.state_dict())
+    start_from(base, model, other_digits=isinstance(model, UniGRec) and isinstance(base, TIGER))
     if isinstance(base, UniGRec):
         model.take_identifiers(base)
