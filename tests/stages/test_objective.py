@@ -135,6 +135,33 @@ def test_fitted_weights_are_kept_with_the_identifiers_they_are_for(tmp_path):
         TokenWeights.load(tmp_path, "another")
 
 
+def test_saved_weights_train_what_fitted_ones_do_and_follow_the_run(tmp_path):
+    fitted = trained(replace(CONFIG, objective=FULL), tmp_path / "fitted")
+    given = replace(FULL, weights=tmp_path / "fitted", frequency=FrequencyConfig(beta=0.5))
+    (tmp_path / "given").mkdir()
+    # Neither embeddings nor the settings of fitting are looked at.
+    found = recommend.run(replace(CONFIG, objective=given), circle(), grid(), out=tmp_path / "given")
+    torch.testing.assert_close(weights(found), weights(fitted), atol=0, rtol=0)
+    kept = [TokenWeights.load(tmp_path / name, grid().fingerprint).fingerprint for name in ("fitted", "given")]
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "message"),
+    [
+        ("frequency", {"sizes": (5, 3)}, "were fitted on identifiers .*, not on .*; use those of a run with these"),
+        ("position", {}, "are frequency, without position; set the objective that they were fitted for"),
+        ("frequency", {"eos": True}, "are for 2 label tokens, not 3; set tiger.eos as they were fitted"),
+    ],
+)
+def test_saved_weights_of_something_else_are_one_line(method, changes, message, tmp_path):
+    built(ObjectiveConfig(method="frequency"), folder=tmp_path)
+    saved = TokenWeights.read(tmp_path)
+    bank = TokenizerBank(grid().codes, SemanticVocab(changes.pop("sizes", (4, 3))))
+    with pytest.raises(InputError, match=message):
+        build_objective(ObjectiveConfig(method=method, weights=tmp_path), circle(), bank, saved=saved, **changes)
+
+
 @pytest.mark.parametrize("method", ["front_greater", "frequency"])
 def test_every_member_of_a_bank_has_weights_of_its_own(method, tmp_path):
     first = grid()

@@ -19,6 +19,7 @@ from tigerlite.data.item_features import item_features
 from tigerlite.data.sequences import item_counts
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
+from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN
 from tigerlite.recommenders.baselines.popularity import Popularity
@@ -56,6 +57,7 @@ def run(
     base: Recommender | None = None,
     embeddings: ItemEmbeddings | None = None,
     soft: SoftIdentifiers | None = None,
+    weights: TokenWeights | None = None,
     *,
     out: Path,
     context: Context | None = None,
@@ -69,6 +71,7 @@ def run(
         base: a trained model whose weights to start from: a TIGER or UniGRec, or a next-item model of the same network.
         embeddings: of all items, where `config.needs_embeddings`.
         soft: tokenizer, its items and a teacher, for method=unigrec.
+        weights: what is in `config.saved_weights`; None reads it.
         out: folder; an interrupted run's `last.ckpt` in it is continued.
         context: Trainer settings and tracker.
 
@@ -88,7 +91,7 @@ def run(
     if config.method in GENERATIVE:
         bank = config.identifiers.chosen(_checked(bank, dataset))
     if config.identifiers.use == "each":
-        return _train_each(config, dataset, bank, base, embeddings, out, context)
+        return _train_each(config, dataset, bank, base, embeddings, weights, out, context)
     settings = config.tiger if config.method in GENERATIVE else config.nextitem
     stage = context.stage or "finetune"
     torch.manual_seed(settings.seed)
@@ -103,7 +106,7 @@ def run(
         _start_from(base, model)
     callbacks, groups = [], None
     if config.method in GENERATIVE:
-        callbacks = _weight_tokens(config, model, dataset, model.bank, embeddings, out)
+        callbacks = _weight_tokens(config, model, dataset, embeddings, weights, out)
     if config.method == "tiger":
         groups = group_sampling(config.identifiers, settings, bank, dataset)
     _train(model, settings, dataset, out, context, [*callbacks, *([] if groups is None else [groups])])
@@ -125,6 +128,7 @@ def _train_each(
     bank: TokenizerBank,
     base: Recommender | None,
     embeddings: ItemEmbeddings | None,
+    weights: TokenWeights | None,
     out: Path,
     context: Context,
 ) -> Recommender | None:
@@ -132,9 +136,11 @@ def _train_each(
     if base is None:
         raise InputError("identifiers.use=each starts from a pre-trained model; set pretrain.enabled=true")
     single = replace(config, identifiers=IdentifiersConfig())
-    place = best_of_members(
-        bank, lambda member, folder: run(single, dataset, member, base, embeddings, out=folder, context=context), out
-    )
+
+    def train(member: TokenizerBank, folder: Path) -> Recommender | None:
+        return run(single, dataset, member, base, embeddings, None, weights, out=folder, context=context)
+
+    place = best_of_members(bank, train, out)
     return place and load(place)
 
 
@@ -163,12 +169,15 @@ def _weight_tokens(
     config: RecommendConfig,
     model: GenerativeRecommender,
     dataset: RecDataset,
-    bank: TokenizerBank,
     embeddings: ItemEmbeddings | None,
+    weights: TokenWeights | None,
     out: Path,
 ) -> list[Callback]:
     """Give the model its objective; what moves and shows it during training."""
-    built = build_objective(config.objective, dataset, bank, embeddings, eos=config.tiger.eos, folder=out)
+    if weights is None and config.saved_weights is not None:
+        weights = TokenWeights.read(config.saved_weights)
+    eos = config.tiger.eos
+    built = build_objective(config.objective, dataset, model.bank, embeddings, eos=eos, folder=out, saved=weights)
     if built is None:
         return []
     model.set_objective(built.module)
