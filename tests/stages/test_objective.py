@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.toy_catalogues import circle, grid
 from tigerlite.callbacks.curriculum import CurriculumConfig
 from tigerlite.config import InputError, fingerprint
-from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.losses.mixing import MultiTargetConfig
 from tigerlite.losses.token_weights.fitted import TokenWeights
@@ -49,32 +49,6 @@ CONFIG = RecommendConfig(
     ),
     objective=FULL,
 )
-
-
-def circle() -> RecDataset:
-    """Forty users who walk through twelve items in a circle."""
-    rng = np.random.default_rng(1)
-    lengths = rng.integers(5, 9, size=40)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    items = np.concatenate([(np.arange(n) + rng.integers(N_ITEMS)) % N_ITEMS + 1 for n in lengths]).astype(np.int32)
-    users = np.arange(40)
-    return RecDataset(
-        items=items,
-        offsets=offsets,
-        train_ends=offsets[1:] - 2,
-        validation=np.stack([users, offsets[1:] - 2], axis=1),
-        test=np.stack([users, offsets[1:] - 1], axis=1),
-        user_ids=[f"u{user}" for user in users],
-        item_ids=[f"i{item}" for item in range(N_ITEMS)],
-        titles=[f"Item {item}" for item in range(N_ITEMS)],
-    )
-
-
-def grid() -> TokenizerBank:
-    """Twelve items on a grid of 4 x 3 codes."""
-    items = torch.arange(N_ITEMS)
-    codes = torch.stack([items // 3, items % 3], dim=1)
-    return TokenizerBank(torch.cat([torch.zeros(1, 2, dtype=torch.int64), codes])[None], SemanticVocab((4, 3)))
 
 
 def embeddings() -> ItemEmbeddings:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.toy_catalogues import one_user
 from tigerlite.config import ConfigError, InputError, from_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero, world_size
@@ -42,17 +43,7 @@ def items() -> ItemEmbeddings:
 
 
 def dataset() -> RecDataset:
-    """One user who saw every item in order; the last two items are validation and test."""
-    return RecDataset(
-        items=np.arange(1, N_ITEMS + 1, dtype=np.int32),
-        offsets=np.array([0, N_ITEMS]),
-        train_ends=np.array([N_ITEMS - 2]),
-        validation=np.array([[0, N_ITEMS - 2]]),
-        test=np.array([[0, N_ITEMS - 1]]),
-        user_ids=["user"],
-        item_ids=[str(number) for number in range(N_ITEMS)],
-        titles=[""] * N_ITEMS,
-    )
+    return one_user(N_ITEMS, n_held_out=2)
 
 
 def run(out: Path, settings: TokenizeConfig | None = None, **trainer):
