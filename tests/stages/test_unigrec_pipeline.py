@@ -9,8 +9,10 @@ import torch
 
 from tigerlite.config import ConfigError, InputError, from_dict
 from tigerlite.evaluation.curves import read_curves
+from tigerlite.evaluation.figure import save_figure
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.unigrec import UniGRec
+from tigerlite.reports.usage import usage
 from tigerlite.serving.predictor import Predictor
 from tigerlite.stages.build_unigrec import build_unigrec
 from tigerlite.stages.pipeline import PipelineConfig, train
@@ -53,6 +55,9 @@ def test_joint_then_frozen_with_a_teacher_is_served_from_its_folder(toy_settings
     assert {f"train/{name}" for name in (*names, "tokenizer_gradient")} <= set(logged)
     assert {"codes/changed/level1", "codes/perplexity/level2"} <= set(logged)
     assert run.evaluation.metrics["unigrec"]["recall@10"] > 0
+    save_figure(run.folders)
+    assert (tmp_path / "soft_training.png").is_file()
+    assert [level.size for level in usage(tmp_path)] == [8, 8]
     answer = Predictor.load(tmp_path).recommend([run.dataset.item_ids[:3]], 4)[0]
     assert len(answer.items) == 4
 
