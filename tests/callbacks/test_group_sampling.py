@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle
 
-from tests.toy_catalogues import circle
 from tigerlite.callbacks.group_sampling import GroupSamplingConfig
 from tigerlite.config import ConfigError, InputError, fingerprint
 from tigerlite.optim import OptimizerConfig

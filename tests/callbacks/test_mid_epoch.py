@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from toy_catalogues import circle
 
-from tests.toy_catalogues import circle
 from tigerlite.callbacks.mid_epoch import MidEpochCheckpoint
 from tigerlite.data.dataset import RecDataset
 from tigerlite.optim import OptimizerConfig

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle, grid
 
-from tests.toy_catalogues import circle, grid
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.optim import OptimizerConfig

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from toy_catalogues import random_histories
 
-from tests.toy_catalogues import random_histories
 from tigerlite.config import ConfigError, InputError, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts

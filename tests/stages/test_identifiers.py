@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import one_user
 
-from tests.toy_catalogues import one_user
 from tigerlite.config import InputError, decisive, fingerprint
 from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.embeddings import ItemEmbeddings

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import one_user
 
-from tests.toy_catalogues import one_user
 from tigerlite.callbacks.checkpoint_ensemble import central_order, window_epochs
 from tigerlite.config import ConfigError, InputError, fingerprint
 from tigerlite.data.dataset import RecDataset

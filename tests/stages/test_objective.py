@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle, grid
 
-from tests.toy_catalogues import circle, grid
 from tigerlite.callbacks.curriculum import CurriculumConfig
 from tigerlite.config import InputError, fingerprint
 from tigerlite.encoders.embeddings import ItemEmbeddings

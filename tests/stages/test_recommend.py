@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from toy_catalogues import circle, grid
 
-from tests.toy_catalogues import circle, grid
 from tigerlite.config import InputError, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_positions

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle
 
-from tests.toy_catalogues import circle
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.optim import OptimizerConfig

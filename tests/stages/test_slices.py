@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import random_histories
 
 from tests.reference.prefix_match import slow_prefix_figures
-from tests.toy_catalogues import random_histories
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts
 from tigerlite.evaluation.beyond_accuracy import beyond_accuracy

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from toy_catalogues import one_user
 
-from tests.toy_catalogues import one_user
 from tigerlite.config import ConfigError, InputError, fingerprint, from_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero, world_size

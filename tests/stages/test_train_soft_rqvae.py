@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import one_user
 
-from tests.toy_catalogues import one_user
 from tigerlite.config import ConfigError, InputError, from_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero, world_size
