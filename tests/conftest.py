@@ -1,4 +1,4 @@
-"""Shared fixtures; the repository root is put on the path so that tests can import `tests.reference`."""
+"""Shared fixtures; the path gets the repository root, so that tests can import `tests.reference`, and `tests/toys`."""
 
 import json
 import os
@@ -14,7 +14,10 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+# Toys have a folder of their own on the path: the processes that tests start find another package named `tests` in site-packages.
+FOUND = [str(ROOT), str(ROOT / "tests" / "toys")]
+sys.path[:0] = FOUND
+os.environ["PYTHONPATH"] = os.pathsep.join([*FOUND, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 GENRES = ("drama", "comedy", "horror", "western", "noir")
 

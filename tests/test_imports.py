@@ -10,12 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tigerlite"
 
-GROUND = {"columns", "config", "artifacts", "distributed", "run_file"}
+GROUND = {"columns", "config", "artifacts", "distributed", "letter_index", "run_file"}
 ALLOWED = {
     "columns": set(),
     "config": set(),
     "distributed": set(),
     "artifacts": {"config", "distributed"},
+    "letter_index": {"config"},
     "run_file": {"config", "artifacts"},
     "optim": GROUND,
     "tracking": GROUND,

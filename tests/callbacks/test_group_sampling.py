@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle
 
 from tigerlite.callbacks.group_sampling import GroupSamplingConfig
 from tigerlite.config import ConfigError, InputError, fingerprint
-from tigerlite.data.dataset import RecDataset
 from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.t5 import T5Config
@@ -34,25 +34,6 @@ ESTIMATES = GroupSamplingConfig(
     n_shards=4,
     noise_test=False,
 )
-
-
-def circle() -> RecDataset:
-    """Forty-eight users who walk through twelve items in a circle."""
-    rng = np.random.default_rng(1)
-    lengths = np.tile([5, 6, 7, 8], 12)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    items = np.concatenate([(np.arange(n) + rng.integers(12)) % 12 + 1 for n in lengths]).astype(np.int32)
-    users = np.arange(48)
-    return RecDataset(
-        items=items,
-        offsets=offsets,
-        train_ends=offsets[1:] - 2,
-        validation=np.stack([users, offsets[1:] - 2], axis=1),
-        test=np.stack([users, offsets[1:] - 1], axis=1),
-        user_ids=[f"u{user}" for user in users],
-        item_ids=[f"i{item}" for item in range(12)],
-        titles=[f"Item {item}" for item in range(12)],
-    )
 
 
 def bank(n_members: int = N_MEMBERS) -> TokenizerBank:
@@ -84,7 +65,7 @@ def config(
 def train(settings: RecommendConfig, folder: Path, tokenizers: TokenizerBank | None = None, **trainer) -> TIGER:
     folder.mkdir(parents=True, exist_ok=True)
     context = Context(trainer=TrainerConfig(accelerator="cpu", progress=False, **trainer), stage="pretrain")
-    return recommend.run(settings, circle(), tokenizers or bank(), out=folder, context=context)
+    return recommend.run(settings, circle(lengths=[5, 6, 7, 8] * 12), tokenizers or bank(), out=folder, context=context)
 
 
 def weights(model: TIGER) -> torch.Tensor:
@@ -152,7 +133,7 @@ def test_cost_is_counted_in_passes_over_the_training_samples(tmp_path):
     for estimator, per_train in (("adam", 3), ("directional", 2)):
         train(config(replace(ESTIMATES, influence=estimator)), tmp_path / estimator)
         record = json.loads((tmp_path / estimator / "groups.json").read_text())[0]
-        dataset = circle()
+        dataset = circle(lengths=[5, 6, 7, 8] * 12)
         n_train, n_valid = int((np.diff(dataset.offsets) - 3).sum()), 48
         expected = N_MEMBERS * (per_train * n_train + 3 * n_valid) / (3 * n_train)
         assert record["epoch_equivalents"] == pytest.approx(expected)

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle
 
 from tigerlite.callbacks.mid_epoch import MidEpochCheckpoint
 from tigerlite.data.dataset import RecDataset
@@ -28,22 +28,8 @@ STOP = (1, 7)
 
 
 def dataset() -> RecDataset:
-    """Forty-eight users who walk through twelve items in a circle; 168 training samples."""
-    rng = np.random.default_rng(1)
-    lengths = np.tile([5, 6, 7, 8], 12)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    items = np.concatenate([(np.arange(n) + rng.integers(12)) % 12 + 1 for n in lengths]).astype(np.int32)
-    users = np.arange(48)
-    return RecDataset(
-        items=items,
-        offsets=offsets,
-        train_ends=offsets[1:] - 2,
-        validation=np.stack([users, offsets[1:] - 2], axis=1),
-        test=np.stack([users, offsets[1:] - 1], axis=1),
-        user_ids=[f"u{user}" for user in users],
-        item_ids=[f"i{item}" for item in range(12)],
-        titles=[f"Item {item}" for item in range(12)],
-    )
+    """Forty-eight users; 168 training samples."""
+    return circle(lengths=[5, 6, 7, 8] * 12)
 
 
 def train(folder: Path, attention: str, *, batch_size: int = 12, dropout: float = 0.1, **trainer) -> TIGER:

@@ -56,6 +56,7 @@ def test_a_panel_without_numbers_is_left_out(run):
 def test_an_evaluated_run_gets_a_picture_and_another_none(run, tmp_path):
     save_figure(run)
     assert (tmp_path / FIGURE).read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "soft_training.png").exists()
     (tmp_path / FIGURE).unlink()
     save_figure({"tokenize": run["tokenize"]})
     assert not (tmp_path / FIGURE).exists()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle, grid
 
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
@@ -79,31 +80,9 @@ SEQUENTIAL = [name for name in METHODS if name not in ("itemknn", "popularity")]
 TRAINED = SEQUENTIAL
 
 
-def circle(n_users: int = 80) -> RecDataset:
-    """Users who walk through the catalogue in order, each from another item."""
-    rng = np.random.default_rng(1)
-    lengths = rng.integers(5, 11, size=n_users)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    items = np.concatenate([(np.arange(n) + rng.integers(N_ITEMS)) % N_ITEMS + 1 for n in lengths]).astype(np.int32)
-    users = np.arange(n_users)
-    return RecDataset(
-        items=items,
-        offsets=offsets,
-        train_ends=offsets[1:] - 2,
-        validation=np.stack([users, offsets[1:] - 2], axis=1),
-        test=np.stack([users, offsets[1:] - 1], axis=1),
-        user_ids=[f"u{user}" for user in users],
-        item_ids=[f"i{item}" for item in range(1, N_ITEMS + 1)],
-        titles=[f"Item {item}" for item in range(1, N_ITEMS + 1)],
-        attributes=ATTRIBUTES,
-    )
-
-
-def grid() -> TokenizerBank:
-    """Twelve items on a grid of 4 x 3 codes."""
-    items = torch.arange(N_ITEMS)
-    codes = torch.stack([items // 3, items % 3], dim=1)
-    return TokenizerBank(torch.cat([torch.zeros(1, 2, dtype=torch.int64), codes])[None], SemanticVocab((4, 3)))
+def catalogue() -> RecDataset:
+    """Eighty users who walk through twelve items in a circle; the items have attributes."""
+    return replace(circle(80, longest=10), attributes=ATTRIBUTES)
 
 
 def soft() -> SoftIdentifiers:
@@ -136,7 +115,7 @@ def train(name: str, out: Path, *, epochs: int | None = None, devices: int = 1) 
         accelerator="cpu", progress=False, max_epochs=epochs, devices=devices, strategy="ddp" if devices > 1 else "auto"
     )
     out.mkdir(parents=True, exist_ok=True)
-    return recommend.run(METHODS[name], circle(), **inputs(name), out=out, context=Context(trainer=settings))
+    return recommend.run(METHODS[name], catalogue(), **inputs(name), out=out, context=Context(trainer=settings))
 
 
 @dataclass(frozen=True)
@@ -220,7 +199,7 @@ def test_asking_leaves_the_model_as_it_was(trained):
 
 
 def test_unknown_items_are_reported_and_a_history_of_nothing_else_is_refused(trained):
-    dataset = circle()
+    dataset = catalogue()
     predictor = Predictor(trained.model, dataset.item_ids, dataset.titles)
     answer = predictor.recommend([["i3", "nothing", "i4"]], 2)[0]
     assert answer.unknown == ["nothing"]

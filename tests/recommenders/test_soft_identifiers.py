@@ -46,6 +46,8 @@ def test_the_table_has_room_for_more_digits():
     table = code_table(bank(), TOKENIZER, 9)
     assert table.vocab.codebook_sizes == (3, 3, 9)
     assert torch.equal(table.codes, bank().codes)
+    # A level that is larger than these items need, for other members of the run, is cut.
+    assert code_table(bank((3, 3, 40)), TOKENIZER, 9).vocab.codebook_sizes == (3, 3, 9)
 
 
 def test_a_bank_that_is_not_the_tokenizers_or_has_too_many_digits_is_refused():

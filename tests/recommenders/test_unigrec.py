@@ -140,6 +140,35 @@ def test_all_weights_but_those_of_frozen_parts_are_in_the_optimizer_and_adapters
     assert group.lr == SETTINGS.tokenizer_lr
 
 
+def test_released_distillation_is_that_of_its_code_through_adapters_that_never_train():
+    made = model(settings=replace(SETTINGS, distillation="released")).train()
+    (made.training_losses(BATCH).mean() + sum(made.other_losses.values())).backward()
+    assert not any(weight.requires_grad for weight in made.terms.adapters.parameters())
+    widths = [
+        tuple(layer.weight.shape) for layer in made.terms.adapters["teacher"] if isinstance(layer, torch.nn.Linear)
+    ]
+    assert widths == [(16, 5), (8, 16), (4, 8)]
+    assert all(float(weight.abs().max()) < 0.2 for weight in made.terms.adapters.parameters())
+    assert made.terms.idle(0, made.tokenizer) == []
+
+    def logs(latent: torch.Tensor) -> list[torch.Tensor]:
+        found = []
+        for vectors in made.tokenizer.quantizer.codebooks:
+            distances = (latent - vectors).square().sum(dim=1)
+            found.append(torch.log_softmax(distances, dim=0))
+            latent = latent - vectors[distances.argmin()]
+        return found
+
+    encoded, mask = made._read(made._vectors(made._soften(HISTORIES).quantized.shares), made._soften(HISTORIES).places)
+    total = 0.0
+    for row, target in enumerate(TARGETS):
+        student = logs(made.terms.adapters["history"](encoded[row, mask[row]].mean(dim=0)))
+        teacher = logs(made.terms.adapters["teacher"](made.terms.teacher[target]))
+        for s, t in zip(student, teacher, strict=True):
+            total = total + ((t.exp() * (t - s)).sum() + (s.exp() * (s - t)).sum()) / len(SIZES) / len(TARGETS)
+    torch.testing.assert_close(made.other_losses["tokenizer_distillation"], total, rtol=1e-3, atol=1e-7)
+
+
 def test_a_frozen_tokenizer_gets_no_gradient_and_stays_out_of_the_optimizer():
     made = model(settings=replace(SETTINGS, train_tokenizer=False)).train()
     (made.training_losses(BATCH).mean() + sum(made.other_losses.values())).backward()

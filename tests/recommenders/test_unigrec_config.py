@@ -23,6 +23,7 @@ from tigerlite.stages.recommend_config import RecommendConfig
         ({"rebuild_every": 0}, "rebuild_every=0 is out of range"),
         ({"digits": 0}, "digits=0 is out of range"),
         ({"order": "alphabetical"}, "allowed: ids, prepared"),
+        ({"distillation": "realeased"}, "did you mean 'released'"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(changes, message):
@@ -55,6 +56,12 @@ def test_what_is_not_read_names_no_other_result():
     frozen = replace(joint, train_tokenizer=False)
     assert fingerprint(replace(frozen, tokenizer_lr=1.0, hysteresis=9.0)) == fingerprint(frozen)
     assert fingerprint(replace(joint, tokenizer_lr=1.0)) != fingerprint(joint)
+    assert fingerprint(joint) == "311149e498"
+    released = replace(joint, distillation="released")
+    assert fingerprint(released) != fingerprint(joint)
+    assert fingerprint(replace(released, tokenizer_distillation_tau=0.5)) == fingerprint(released)
+    off = {"tokenizer_distillation_weight": 0.0, "recommender_distillation_weight": 0.0}
+    assert fingerprint(replace(released, **off)) == fingerprint(replace(joint, **off))
     tiger = RecommendConfig()
     assert fingerprint(replace(tiger, unigrec=replace(joint, digits=7))) == fingerprint(tiger) == "412b7a61c0"
 

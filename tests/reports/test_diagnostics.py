@@ -40,6 +40,12 @@ def test_training_adds_its_curves_the_weights_of_its_objectives_and_of_its_token
     assert pictures(run) == expected
 
 
+def test_a_tokenizer_that_trains_too_has_a_picture_of_its_own(run):
+    trained(run, "finetune,1,finetune/train/tokenizer_gradient,0.5")
+    diagnostics.report(run, Flags())
+    assert "soft_training.png" in pictures(run)
+
+
 def test_without_pictures_only_the_table_is_made(run, capsys):
     trained(run, "finetune,1,finetune/train/loss,2.0")
     diagnostics.report(run, Flags(pictures=False))

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from toy_catalogues import random_histories
 
 from tigerlite.config import ConfigError, InputError, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts
-from tigerlite.data.splits import leave_one_out
 from tigerlite.evaluation.ranking import summarise
 from tigerlite.evaluation.result_files import SLICES, read_lists, read_results
 from tigerlite.recommenders.base import ScoringRecommender
@@ -42,19 +42,7 @@ class AfterLast(ScoringRecommender):
 
 @pytest.fixture(scope="module")
 def dataset() -> RecDataset:
-    generator = np.random.default_rng(0)
-    offsets = np.concatenate([[0], np.cumsum(generator.integers(2, 12, 40))]).astype(np.int64)
-    split = leave_one_out(offsets)
-    return RecDataset(
-        items=generator.integers(1, N_ITEMS + 1, offsets[-1]).astype(np.int32),
-        offsets=offsets,
-        train_ends=split.train_ends,
-        validation=split.validation,
-        test=split.test,
-        user_ids=[f"u{user}" for user in range(40)],
-        item_ids=[f"i{item}" for item in range(1, N_ITEMS + 1)],
-        titles=[f"Item {item}" for item in range(1, N_ITEMS + 1)],
-    )
+    return random_histories(40, N_ITEMS, (2, 12))
 
 
 def slow_ranks(dataset: RecDataset, rows: np.ndarray, exclude: bool) -> list[int]:

@@ -56,6 +56,11 @@ def test_an_item_without_training_interactions_has_no_collaborative_part(dataset
 
 def test_weight_zero_leaves_the_text_out(dataset, tmp_path):
     assert fused(dataset, tmp_path, text=0.0).shape == (N, 3)
+    teacher = Teacher(torch.from_numpy(embeddings(3, 0.01)))
+    alone = fuse.run(FuseConfig(text=0.0), None, dataset, teacher, out=tmp_path)
+    assert np.array_equal(alone.matrix, fused(dataset, tmp_path, text=0.0))
+    with pytest.raises(InputError, match="fuse.text=1 needs text embeddings"):
+        fuse.run(FuseConfig(), None, dataset, teacher, out=tmp_path)
 
 
 def test_a_teacher_of_another_size_and_weights_out_of_range_are_refused(dataset, tmp_path):

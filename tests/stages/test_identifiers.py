@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import one_user
 
 from tigerlite.config import InputError, decisive, fingerprint
 from tigerlite.data.dataset import RecDataset
@@ -43,17 +44,7 @@ def items() -> ItemEmbeddings:
 
 
 def dataset() -> RecDataset:
-    """One user who saw every item in order; the last ten items are validation and test."""
-    return RecDataset(
-        items=np.arange(1, N_ITEMS + 1, dtype=np.int32),
-        offsets=np.array([0, N_ITEMS]),
-        train_ends=np.array([N_ITEMS - 10]),
-        validation=np.array([[0, N_ITEMS - 10]]),
-        test=np.array([[0, N_ITEMS - 9]]),
-        user_ids=["user"],
-        item_ids=[str(number) for number in range(N_ITEMS)],
-        titles=[""] * N_ITEMS,
-    )
+    return one_user(N_ITEMS, n_held_out=10)
 
 
 @pytest.mark.parametrize("method", CLOSED_FORM)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle, grid
 
 from tigerlite.callbacks.curriculum import CurriculumConfig
 from tigerlite.config import InputError, fingerprint
-from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.losses.mixing import MultiTargetConfig
 from tigerlite.losses.token_weights.fitted import TokenWeights
@@ -49,32 +49,6 @@ CONFIG = RecommendConfig(
     ),
     objective=FULL,
 )
-
-
-def circle() -> RecDataset:
-    """Forty users who walk through twelve items in a circle."""
-    rng = np.random.default_rng(1)
-    lengths = rng.integers(5, 9, size=40)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    items = np.concatenate([(np.arange(n) + rng.integers(N_ITEMS)) % N_ITEMS + 1 for n in lengths]).astype(np.int32)
-    users = np.arange(40)
-    return RecDataset(
-        items=items,
-        offsets=offsets,
-        train_ends=offsets[1:] - 2,
-        validation=np.stack([users, offsets[1:] - 2], axis=1),
-        test=np.stack([users, offsets[1:] - 1], axis=1),
-        user_ids=[f"u{user}" for user in users],
-        item_ids=[f"i{item}" for item in range(N_ITEMS)],
-        titles=[f"Item {item}" for item in range(N_ITEMS)],
-    )
-
-
-def grid() -> TokenizerBank:
-    """Twelve items on a grid of 4 x 3 codes."""
-    items = torch.arange(N_ITEMS)
-    codes = torch.stack([items // 3, items % 3], dim=1)
-    return TokenizerBank(torch.cat([torch.zeros(1, 2, dtype=torch.int64), codes])[None], SemanticVocab((4, 3)))
 
 
 def embeddings() -> ItemEmbeddings:
@@ -133,6 +107,33 @@ def test_fitted_weights_are_kept_with_the_identifiers_they_are_for(tmp_path):
     assert 0 < kept.statistics["frequency"]["beta"] < 1
     with pytest.raises(InputError, match="were fitted on identifiers"):
         TokenWeights.load(tmp_path, "another")
+
+
+def test_saved_weights_train_what_fitted_ones_do_and_follow_the_run(tmp_path):
+    fitted = trained(replace(CONFIG, objective=FULL), tmp_path / "fitted")
+    given = replace(FULL, weights=tmp_path / "fitted", frequency=FrequencyConfig(beta=0.5))
+    (tmp_path / "given").mkdir()
+    # Neither embeddings nor the settings of fitting are looked at.
+    found = recommend.run(replace(CONFIG, objective=given), circle(), grid(), out=tmp_path / "given")
+    torch.testing.assert_close(weights(found), weights(fitted), atol=0, rtol=0)
+    kept = [TokenWeights.load(tmp_path / name, grid().fingerprint).fingerprint for name in ("fitted", "given")]
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "message"),
+    [
+        ("frequency", {"sizes": (5, 3)}, "were fitted on identifiers .*, not on .*; use those of a run with these"),
+        ("position", {}, "are frequency, without position; set the objective that they were fitted for"),
+        ("frequency", {"eos": True}, "are for 2 label tokens, not 3; set tiger.eos as they were fitted"),
+    ],
+)
+def test_saved_weights_of_something_else_are_one_line(method, changes, message, tmp_path):
+    built(ObjectiveConfig(method="frequency"), folder=tmp_path)
+    saved = TokenWeights.read(tmp_path)
+    bank = TokenizerBank(grid().codes, SemanticVocab(changes.pop("sizes", (4, 3))))
+    with pytest.raises(InputError, match=message):
+        build_objective(ObjectiveConfig(method=method, weights=tmp_path), circle(), bank, saved=saved, **changes)
 
 
 @pytest.mark.parametrize("method", ["front_greater", "frequency"])

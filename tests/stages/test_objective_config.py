@@ -1,12 +1,14 @@
 """Objectives are named by what they read, and refuse settings that contradict each other."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tigerlite.callbacks.curriculum import CurriculumConfig
 from tigerlite.config import ConfigError, fingerprint
 from tigerlite.losses.mixing import MultiTargetConfig
+from tigerlite.losses.token_weights.frequency import FrequencyConfig
 from tigerlite.losses.token_weights.front_greater import FrontGreaterConfig
 from tigerlite.losses.token_weights.igd import IGDConfig
 from tigerlite.losses.token_weights.position import PositionConfig
@@ -30,11 +32,22 @@ def test_sections_that_a_method_does_not_read_name_no_other_result():
     assert fingerprint(other) == fingerprint(only_original_and_frequency)
 
 
+def test_what_only_fitting_reads_names_nothing_where_weights_are_given():
+    given = replace(FULL, weights=Path("runs/a"))
+    assert fingerprint(replace(given, frequency=FrequencyConfig(beta=0.5), eos_weight=2.0)) == fingerprint(given)
+    assert fingerprint(replace(given, multi_target=MultiTargetConfig(lr=0.5))) != fingerprint(given)
+    assert len({fingerprint(config) for config in (FULL, given, replace(given, weights=Path("runs/b")))}) == 3
+    assert FULL.needs_embeddings
+    assert not given.needs_embeddings
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"method": "front_grater"}, "did you mean 'front_greater'"),
         ({"eos_weight": -1.0}, "eos_weight=-1.0 is out of range"),
+        ({"method": "rank", "weights": Path("x")}, "objective.weights is set, but method=rank reads no fitted weights"),
+        ({"weights": Path("x")}, "method=plain reads no fitted weights; drop one"),
         (
             {
                 "method": "multi_target",

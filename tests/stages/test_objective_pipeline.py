@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tigerlite.config import from_dict, parse
+from tigerlite.config import InputError, from_dict, parse
 from tigerlite.losses.token_weights.fitted import TokenWeights, spread
 from tigerlite.losses.token_weights.frequency import code_counts, frequency_weights
 from tigerlite.stages import prepare
@@ -39,6 +39,15 @@ def test_imported_identifiers_are_weighted_by_embeddings_of_the_texts(toy_settin
     assert values[0] == 0
     assert values == sorted(values)
     assert values[-1] > 0.5
+    # Its weights serve another run, whose folder is named by what is in them; other identifiers refuse them.
+    toy_settings["finetune"]["objective"] |= {"weights": str(run.folders["finetune"])}
+    again = train(replace(from_dict(PipelineConfig, toy_settings), out=tmp_path / "out"))
+    assert again.folders["finetune"] != run.folders["finetune"]
+    kept = [TokenWeights.read(found.folders["finetune"]).fingerprint for found in (run, again)]
+    assert kept[0] == kept[1]
+    index.write_text(json.dumps({f"f{film:02d}": [f"<a_{film % 12}>", f"<b_{film // 12}>"] for film in range(60)}))
+    with pytest.raises(InputError, match="were fitted on identifiers"):
+        train(replace(from_dict(PipelineConfig, toy_settings), out=tmp_path / "out"))
     # The same identifiers without such weights need no embeddings.
     plain = from_dict(PipelineConfig, toy_settings | {"finetune": {"objective": {"method": "rank"}}})
     assert config.needs_embeddings

@@ -181,6 +181,12 @@ def test_a_teacher_changes_the_identifiers_and_is_trained_once(toy_settings, tmp
     toy_settings["fuse"] = {"file": str(first.folders["teacher"] / "item_embeddings.safetensors")}
     given = train(config_for(toy_settings, tmp_path / "other", until="fuse"))
     assert given.embeddings.fingerprint == first.embeddings.fingerprint
+    # Texts that count nothing are not embedded, unless that is what was asked for.
+    toy_settings["fuse"]["text"] = 0.0
+    alone = train(config_for(toy_settings, tmp_path / "alone", until="tokenize"))
+    assert set(alone.folders) == {"prepare", "fuse", "tokenize"}
+    assert alone.embeddings.dimensions == 64
+    assert config_for(toy_settings, tmp_path, until="encode").encodes
 
 
 @pytest.mark.parametrize(
@@ -192,11 +198,24 @@ def test_a_teacher_changes_the_identifiers_and_is_trained_once(toy_settings, tmp
             "reads no embeddings, so a teacher changes",
         ),
         ({"teacher": {"enabled": True}, "fuse": {"file": "x"}}, "name two teachers; drop one"),
+        (
+            {"teacher": {"enabled": True}, "finetune": {"method": "itemknn"}},
+            "identifiers, which method=itemknn does not read; set teacher.enabled=false, or finetune.method=tiger",
+        ),
+        (
+            {"fuse": {"file": "x"}, "finetune": {"method": "nextitem"}},
+            "method=nextitem does not read; set fuse.file=null",
+        ),
     ],
 )
 def test_a_teacher_that_could_not_count_is_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         from_dict(PipelineConfig, settings)
+
+
+def test_a_teacher_may_be_trained_beside_a_classic_method_where_that_is_the_end():
+    settings = {"teacher": {"enabled": True}, "finetune": {"method": "itemknn"}, "until": "teacher"}
+    assert from_dict(PipelineConfig, settings).needs_identifiers
 
 
 def test_weights_of_another_kind_of_recommender_are_refused_in_one_line(toy_settings, tmp_path):

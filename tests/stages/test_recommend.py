@@ -6,9 +6,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle, grid
 
 from tigerlite.config import InputError, to_dict
 from tigerlite.data.dataset import RecDataset
@@ -36,32 +36,6 @@ CONFIG = RecommendConfig(
 
 def changed(**settings) -> RecommendConfig:
     return replace(CONFIG, tiger=replace(CONFIG.tiger, **settings))
-
-
-def circle() -> RecDataset:
-    """Forty users who walk through twelve items in a circle."""
-    rng = np.random.default_rng(1)
-    lengths = rng.integers(5, 9, size=40)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    items = np.concatenate([(np.arange(n) + rng.integers(N_ITEMS)) % N_ITEMS + 1 for n in lengths]).astype(np.int32)
-    users = np.arange(40)
-    return RecDataset(
-        items=items,
-        offsets=offsets,
-        train_ends=offsets[1:] - 2,
-        validation=np.stack([users, offsets[1:] - 2], axis=1),
-        test=np.stack([users, offsets[1:] - 1], axis=1),
-        user_ids=[f"u{user}" for user in users],
-        item_ids=[f"i{item}" for item in range(N_ITEMS)],
-        titles=[f"Item {item}" for item in range(N_ITEMS)],
-    )
-
-
-def grid() -> TokenizerBank:
-    """Twelve items on a grid of 4 x 3 codes."""
-    items = torch.arange(N_ITEMS)
-    codes = torch.stack([items // 3, items % 3], dim=1)
-    return TokenizerBank(torch.cat([torch.zeros(1, 2, dtype=torch.int64), codes])[None], SemanticVocab((4, 3)))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import circle
 
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
@@ -26,29 +27,16 @@ def config(network: str, **changes) -> RecommendConfig:
     return RecommendConfig(method="nextitem", nextitem=replace(BASE, network=network, **{network: section}, **changes))
 
 
-def circle(attributes: list[list[str]] | None = None) -> RecDataset:
+def minutes(attributes: list[list[str]] | None = None) -> RecDataset:
     """Forty users who walk through twelve items in a circle, one step a minute."""
-    rng = np.random.default_rng(1)
-    lengths = rng.integers(5, 9, size=40)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    users = np.arange(40)
-    return RecDataset(
-        items=np.concatenate([(np.arange(n) + rng.integers(N_ITEMS)) % N_ITEMS + 1 for n in lengths]).astype(np.int32),
-        offsets=offsets,
-        times=np.concatenate([60 * np.arange(n) for n in lengths]).astype(np.int64),
-        train_ends=offsets[1:] - 2,
-        validation=np.stack([users, offsets[1:] - 2], axis=1),
-        test=np.stack([users, offsets[1:] - 1], axis=1),
-        user_ids=[f"u{user}" for user in users],
-        item_ids=[f"i{item}" for item in range(N_ITEMS)],
-        titles=[f"Item {item}" for item in range(N_ITEMS)],
-        attributes=attributes,
-    )
+    walked = circle()
+    times = np.concatenate([60 * np.arange(n) for n in np.diff(walked.offsets)]).astype(np.int64)
+    return replace(walked, times=times, attributes=attributes)
 
 
 def described() -> RecDataset:
     """Two attributes per item but the last, which has none."""
-    return circle([*([f"row {item // 3}", f"column {item % 3}"] for item in range(N_ITEMS - 1)), []])
+    return minutes([*([f"row {item // 3}", f"column {item % 3}"] for item in range(N_ITEMS - 1)), []])
 
 
 def run(settings: RecommendConfig, dataset: RecDataset, out: Path, base: NextItem | None = None) -> NextItem:
@@ -87,7 +75,7 @@ def test_s3rec_is_fine_tuned_from_its_pretrained_weights(tmp_path, monkeypatch):
 
     monkeypatch.setattr(NextItem, "training_step", watch)
     # Fine-tuning reads no features: data without any are welcome to it.
-    tuned = run(config("s3rec"), circle(), tmp_path / "finetune", base)
+    tuned = run(config("s3rec"), minutes(), tmp_path / "finetune", base)
     assert torch.equal(started[0], base.item_embeddings)
     assert not torch.equal(tuned.item_embeddings, base.item_embeddings)
 
@@ -102,7 +90,7 @@ def test_pretraining_learns_which_item_a_mask_hides(tmp_path):
 @pytest.mark.parametrize("settings", [config("fdsa"), config("s3rec", objective="self_supervised")])
 def test_data_without_features_are_refused_in_one_line(settings, tmp_path):
     with pytest.raises(InputError, match="has neither item attributes nor texts, which this method reads"):
-        run(settings, circle(), tmp_path)
+        run(settings, minutes(), tmp_path)
 
 
 @pytest.mark.parametrize("settings", [config("fdsa", epochs=25), config("s3rec", objective="self_supervised")])
@@ -124,7 +112,7 @@ def test_a_saved_fdsa_knows_its_features(tmp_path):
 
 
 def test_evaluation_gives_times_to_the_model_that_reads_them(tmp_path, monkeypatch):
-    trained = run(config("hstu", max_history=8, section={"time_bias": True}), circle(), tmp_path / "model")
+    trained = run(config("hstu", max_history=8, section={"time_bias": True}), minutes(), tmp_path / "model")
     seen = []
     original = trained.network.forward
 
@@ -134,6 +122,6 @@ def test_evaluation_gives_times_to_the_model_that_reads_them(tmp_path, monkeypat
 
     monkeypatch.setattr(trained.network, "forward", watch)
     (tmp_path / "evaluate").mkdir()
-    evaluate.run(EvaluateConfig(baselines=(), n_examples=0), circle(), trained, out=tmp_path / "evaluate")
+    evaluate.run(EvaluateConfig(baselines=(), n_examples=0), minutes(), trained, out=tmp_path / "evaluate")
     assert seen
     assert all(times is not None and int(times.max()) == 60 * (times.shape[1] - 1) for times in seen)

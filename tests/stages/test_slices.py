@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import random_histories
 
 from tests.reference.prefix_match import slow_prefix_figures
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts
-from tigerlite.data.splits import leave_one_out
 from tigerlite.evaluation.beyond_accuracy import beyond_accuracy
 from tigerlite.evaluation.ranking import ranks_in_list
 from tigerlite.evaluation.result_files import BEYOND_ACCURACY, SLICES, read_lists
@@ -21,19 +21,7 @@ N_ITEMS = 15
 
 @pytest.fixture(scope="module")
 def dataset() -> RecDataset:
-    generator = np.random.default_rng(0)
-    offsets = np.concatenate([[0], np.cumsum(generator.integers(3, 9, 30))]).astype(np.int64)
-    split = leave_one_out(offsets)
-    return RecDataset(
-        items=generator.integers(1, N_ITEMS + 1, offsets[-1]).astype(np.int32),
-        offsets=offsets,
-        train_ends=split.train_ends,
-        validation=split.validation,
-        test=split.test,
-        user_ids=[f"u{user}" for user in range(30)],
-        item_ids=[f"i{item}" for item in range(1, N_ITEMS + 1)],
-        titles=[f"Item {item}" for item in range(1, N_ITEMS + 1)],
-    )
+    return random_histories(30, N_ITEMS, (3, 9))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from toy_catalogues import one_user
 
 from tigerlite.config import ConfigError, InputError, fingerprint, from_dict
 from tigerlite.data.dataset import RecDataset
@@ -54,17 +55,7 @@ def collaborative(n_items: int = N_ITEMS) -> Collaborative:
 
 
 def dataset() -> RecDataset:
-    """One user who saw every item in order; the last ten items are validation and test."""
-    return RecDataset(
-        items=np.arange(1, N_ITEMS + 1, dtype=np.int32),
-        offsets=np.array([0, N_ITEMS]),
-        train_ends=np.array([N_ITEMS - 10]),
-        validation=np.array([[0, N_ITEMS - 10]]),
-        test=np.array([[0, N_ITEMS - 9]]),
-        user_ids=["user"],
-        item_ids=[str(number) for number in range(N_ITEMS)],
-        titles=[""] * N_ITEMS,
-    )
+    return one_user(N_ITEMS, n_held_out=10)
 
 
 def context(**settings) -> Context:

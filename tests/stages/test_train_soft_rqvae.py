@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from toy_catalogues import one_user
 
-from tigerlite.config import InputError, from_dict
+from tigerlite.config import ConfigError, InputError, from_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero, world_size
 from tigerlite.encoders.embeddings import ItemEmbeddings
@@ -41,17 +43,7 @@ def items() -> ItemEmbeddings:
 
 
 def dataset() -> RecDataset:
-    """One user who saw every item in order; the last two items are validation and test."""
-    return RecDataset(
-        items=np.arange(1, N_ITEMS + 1, dtype=np.int32),
-        offsets=np.array([0, N_ITEMS]),
-        train_ends=np.array([N_ITEMS - 2]),
-        validation=np.array([[0, N_ITEMS - 2]]),
-        test=np.array([[0, N_ITEMS - 1]]),
-        user_ids=["user"],
-        item_ids=[str(number) for number in range(N_ITEMS)],
-        titles=[""] * N_ITEMS,
-    )
+    return one_user(N_ITEMS, n_held_out=2)
 
 
 def run(out: Path, settings: TokenizeConfig | None = None, **trainer):
@@ -97,6 +89,21 @@ def test_a_run_that_is_continued_equals_one_that_was_not_interrupted(tmp_path, m
     ours, theirs = (SoftRQVAE.load(tmp_path / name).state_dict() for name in ("whole", "parts"))
     for name, value in ours.items():
         assert torch.equal(value, theirs[name]), name
+
+
+def test_members_are_the_last_epochs_from_the_newest_back_and_the_first_is_the_tokenizers(tmp_path):
+    bank = run(tmp_path, replace(config(lr=0.05), members=3))
+    assert [member["epoch"] for member in bank.provenance["members"]] == [4, 3, 2]
+    assert torch.equal(bank.primary, run(tmp_path / "single", config(lr=0.05)).primary)
+    codes = SoftRQVAE.load(tmp_path).encode(torch.from_numpy(items().matrix))
+    assert torch.equal(bank.primary[1:, :-1], codes)
+    assert not torch.equal(bank.codes[2], bank.codes[0])
+
+
+@pytest.mark.parametrize("changes", [{"ensemble": "independent"}, {"collisions": "nearest_free"}])
+def test_members_are_epochs_of_one_run_told_apart_by_a_digit(changes):
+    with pytest.raises(ConfigError, match="set ensemble=checkpoints and collisions=rank_digit, not"):
+        replace(config(), members=2, **changes)
 
 
 def test_fewer_items_than_codes_is_one_line(tmp_path):

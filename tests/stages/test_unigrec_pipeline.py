@@ -1,6 +1,5 @@
 """UniGRec in the pipeline: joint, then frozen, with a teacher; what is cached and what is refused."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,10 @@ import torch
 
 from tigerlite.config import ConfigError, InputError, from_dict
 from tigerlite.evaluation.curves import read_curves
+from tigerlite.evaluation.figure import save_figure
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.unigrec import UniGRec
+from tigerlite.reports.usage import usage
 from tigerlite.serving.predictor import Predictor
 from tigerlite.stages.build_unigrec import build_unigrec
 from tigerlite.stages.pipeline import PipelineConfig, train
@@ -54,6 +55,9 @@ def test_joint_then_frozen_with_a_teacher_is_served_from_its_folder(toy_settings
     assert {f"train/{name}" for name in (*names, "tokenizer_gradient")} <= set(logged)
     assert {"codes/changed/level1", "codes/perplexity/level2"} <= set(logged)
     assert run.evaluation.metrics["unigrec"]["recall@10"] > 0
+    save_figure(run.folders)
+    assert (tmp_path / "soft_training.png").is_file()
+    assert [level.size for level in usage(tmp_path)] == [8, 8]
     answer = Predictor.load(tmp_path).recommend([run.dataset.item_ids[:3]], 4)[0]
     assert len(answer.items) == 4
 
@@ -88,14 +92,19 @@ def test_settings_that_do_not_fit_together_are_refused_before_anything_runs(toy_
         config(toy_settings, tmp_path, joint={"file": "x.npy"}, teacher=True)
 
 
-def test_tiger_on_the_codes_of_a_soft_tokenizer_may_start_a_unigrec(toy_settings, tmp_path):
-    tiger = {"enabled": True, "tiger": {**toy_settings["finetune"]["tiger"], "epochs": 1}}
-    with pytest.raises(InputError, match="the same t5 sizes and user_token"):
-        # The bank has as many digits as it needs, unigrec 40: another vocabulary.
-        train(config(toy_settings, tmp_path, joint=OFF, pretrain=tiger, until="finetune"))
-    largest = json.loads((next(tmp_path.glob("tokenize-*")) / "bank.json").read_text())["codebook_sizes"][-1]
-    run = train(config(toy_settings, tmp_path, joint={**OFF, "digits": largest, "tokenizer_lr": 1e-9}, pretrain=tiger))
-    assert run.evaluation.metrics["unigrec"]["recall@10"] > 0
+def test_mtgrec_pretraining_on_the_last_epochs_of_the_tokenizer_starts_a_unigrec(toy_settings, tmp_path):
+    tiger = {**toy_settings["finetune"]["tiger"], "epochs": 2}
+    mixed = {"enabled": True, "identifiers": {"use": "mixed"}, "tiger": tiger}
+    changes = {"pretrain": mixed, "tokenize": {**TOKENIZE, "members": 3}, "until": "finetune"}
+    run = train(config(toy_settings, tmp_path, joint={**OFF, "tokenizer_lr": 1e-9}, **changes))
+    before, after = (load_recommender(run.folders[name]) for name in ("pretrain", "finetune"))
+    assert before.bank.n_members == 3
+    assert before.vocab.codebook_sizes[-1] < after.vocab.codebook_sizes[-1] == 40
+    assert torch.equal(after.bank.primary, run.bank.primary)
+    # Pre-training is worth something: the first validation loss is below that of a fresh network after as many epochs.
+    fresh = train(config(toy_settings, tmp_path, joint={**OFF, "tokenizer_lr": 1e-9}, **{**changes, "pretrain": {}}))
+    started, scratch = (read_curves(found.folders["finetune"])["valid/loss"].values for found in (run, fresh))
+    assert started[0] < scratch[-1]
 
 
 def test_without_soft_inputs_the_stage_says_what_it_needs():

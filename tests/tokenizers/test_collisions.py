@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tigerlite.config import InputError
+from tigerlite.letter_index import read_letter_index
 from tigerlite.tokenizers.collisions import codebooks_from_codes, nearest_free, random_free, rank_digit
-from tigerlite.tokenizers.letter_index import read_letter_index
 
 
 def crowded(n_items=60, sizes=(3, 4, 6), width=3, seed=0):

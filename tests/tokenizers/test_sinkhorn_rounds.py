@@ -5,7 +5,7 @@ import pytest
 
 from tigerlite.config import ConfigError
 from tigerlite.tokenizers.collisions import first_free
-from tigerlite.tokenizers.sinkhorn_rounds import SinkhornConfig, balanced_codes, sinkhorn_rounds
+from tigerlite.tokenizers.sinkhorn_rounds import SinkhornConfig, sinkhorn_rounds, spread_groups
 from tigerlite.tokenizers.space import AdditiveSpace
 
 
@@ -22,26 +22,26 @@ def recipe(distances, epsilon, iterations):
 
 
 @pytest.mark.parametrize(("epsilon", "iterations"), [(0.01, 100), (0.003, 50), (0.5, 3)])
-def test_balanced_codes_equal_the_recipe_batch_by_batch(epsilon, iterations):
+def test_spread_groups_equal_the_recipe_batch_by_batch(epsilon, iterations):
     distances = np.random.default_rng(0).random((5, 7, 16))
-    found = balanced_codes(distances, epsilon=epsilon, iterations=iterations)
+    found = spread_groups(distances, epsilon=epsilon, iterations=iterations)
     np.testing.assert_array_equal(found, [recipe(batch, epsilon, iterations) for batch in distances])
 
 
 def test_a_tiny_epsilon_does_not_overflow():
     distances = np.random.default_rng(0).random((6, 4))
     with np.errstate(over="raise"):
-        found = balanced_codes(distances, epsilon=1e-5, iterations=5)
+        found = spread_groups(distances, epsilon=1e-5, iterations=5)
     assert set(found) <= set(range(4))
 
 
 def test_codes_at_infinity_are_never_used():
     distances = np.random.default_rng(0).random((6, 4))
     distances[:, 1] = np.inf
-    found = balanced_codes(distances, epsilon=0.05, iterations=20)
+    found = spread_groups(distances, epsilon=0.05, iterations=20)
     assert 1 not in found
     np.testing.assert_array_equal(
-        found, np.array([0, 2, 3])[balanced_codes(distances[:, [0, 2, 3]], epsilon=0.05, iterations=20)]
+        found, np.array([0, 2, 3])[spread_groups(distances[:, [0, 2, 3]], epsilon=0.05, iterations=20)]
     )
 
 
@@ -60,7 +60,7 @@ def test_a_group_spreads_at_the_last_level_and_its_first_item_moves_too():
     found = sinkhorn_rounds(codes, sizes, space, SinkhornConfig())
     assert len(np.unique(found.codes, axis=0)) == 3
     assert (found.n_distinct, found.n_duplicates, found.largest_group) == (1, 2, 3)
-    first = balanced_codes(space.distances(np.arange(3), codes[:, :1]), epsilon=0.01, iterations=100)
+    first = spread_groups(space.distances(np.arange(3), codes[:, :1]), epsilon=0.01, iterations=100)
     assert found.codes[:, 1].tolist() == first.tolist()
     assert first[0] != 0
 
@@ -69,7 +69,7 @@ def test_identical_items_stay_together_and_take_first_free_codes():
     codes, sizes, space = line([0.0, 0.0, 5.0, 0.0])
     codes[2, 1] = 5
     found = sinkhorn_rounds(codes, sizes, space, SinkhornConfig())
-    moved = balanced_codes(space.distances(np.array([0, 1, 3]), codes[[0, 1, 3], :1]), epsilon=0.01, iterations=100)
+    moved = spread_groups(space.distances(np.array([0, 1, 3]), codes[[0, 1, 3], :1]), epsilon=0.01, iterations=100)
     assert len(set(moved)) == 1
     codes[[0, 1, 3], 1] = moved
     np.testing.assert_array_equal(found.codes, first_free(codes, sizes).codes)

@@ -1,6 +1,7 @@
 """One picture of a run: the learning curve, how evenly the codes are used, and the test metrics beside the baselines.
 
-A panel is left out where the run has nothing to show in it: closed forms learn no curve, classic methods use no codes.
+A run that trained its tokenizer with the recommender has a second one, `soft_training.png` (`soft_codes.py`). A panel is left out
+where the run has nothing to show in it: closed forms learn no curve, classic methods use no codes.
 """
 
 import csv
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tigerlite.evaluation.pictures import save_figures
 from tigerlite.evaluation.report import method_order
+from tigerlite.evaluation.soft_codes import soft_training
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,13 +23,14 @@ FIGURE = "run.png"
 
 
 def save_figure(folders: dict[str, Path]) -> None:
-    """Write `run.png` beside the stage folders, if matplotlib is installed and the run was evaluated."""
+    """Write `run.png` (and `soft_training.png`) beside the stage folders of an evaluated run, if matplotlib is installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         return
     if "evaluate" in folders:
         plot_run(folders).savefig(folders["evaluate"].parent / FIGURE, dpi=110)
+        save_figures(soft_training(folders), folders["evaluate"].parent)
 
 
 def plot_run(folders: dict[str, Path]) -> "Figure":

@@ -36,7 +36,7 @@ def print_run(folders: Mapping[str, Path]) -> None:
 
 def statistics_table(statistics: Mapping[str, Any]) -> "Table":
     """Data set statistics as two columns."""
-    table = _table("Data set", "statistic", "value")
+    table = empty_table("Data set", "statistic", "value")
     for name, value in statistics.items():
         if isinstance(value, int | float | str):
             shown = f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
@@ -51,7 +51,7 @@ def codebook_table(health: Mapping[str, Any]) -> "Table":
         f"Identifiers: {health['n_distinct']:,} distinct of {health['n_items']:,} "
         f"(collision rate {health['collision_rate']:.2%}), {health['n_duplicates']:,} duplicates {fate}"
     )
-    table = _table(title, "level", "codes", "used", "perplexity", "dead")
+    table = empty_table(title, "level", "codes", "used", "perplexity", "dead")
     for number, level in enumerate(health["levels"], start=1):
         table.add_row(
             str(number), str(level["size"]), str(level["used"]), f"{level['perplexity']:.1f}", str(level["dead"])
@@ -66,7 +66,7 @@ def metrics_table(
     rule = "history excluded" if settings["exclude_history"] else "history not excluded"
     users = f"{settings['split']} split, {settings['n_users']:,} users"
     title = f"{users}, all items ranked, {rule} in all rows; mean ± standard error"
-    table = _table(title, "method", *shown)
+    table = empty_table(title, "method", *shown)
     for method in method_order(metrics):
         values = metrics[method]
         table.add_row(method, *(f"{values[name]:.4f} ± {values[name + '_se']:.4f}" for name in shown))
@@ -76,7 +76,7 @@ def metrics_table(
 def cold_table(cold: Mapping[str, Any], shown: Sequence[str] = SHOWN_METRICS) -> "Table":
     """The same for the users whose target nobody has consumed in training."""
     title = f"Targets never seen in training: {cold['n_users']:,} of these users, {cold['n_items']:,} items"
-    table = _table(title, "method", *shown)
+    table = empty_table(title, "method", *shown)
     for method in method_order(cold["metrics"]):
         values = cold["metrics"][method]
         table.add_row(method, *(f"{values[name]:.4f} ± {values[name + '_se']:.4f}" for name in shown))
@@ -110,7 +110,8 @@ def _read(file: Path) -> Any:
     return json.loads(file.read_text())
 
 
-def _table(title: str, *columns: str) -> "Table":
+def empty_table(title: str, *columns: str) -> "Table":
+    """A table without rows in the look of all reports; the first column is left-aligned, numbers right."""
     from rich import box
     from rich.table import Table
 

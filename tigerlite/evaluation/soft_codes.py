@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from tigerlite.config import InputError
 from tigerlite.evaluation.canvas import panels
 from tigerlite.evaluation.codes import LevelHealth
-from tigerlite.evaluation.curves import Curve
+from tigerlite.evaluation.curves import FILE, Curve, read_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +22,24 @@ SHOWN = (
     ("codes/perplexity/", "perplexity of the codes"),
     ("train/tokenizer_gradient", "gradient norm, tokenizer from L_rec"),
 )
+SOFT_FIGURE = "soft_training"
+
+
+def soft_training(folders: Mapping[str, Path]) -> dict[str, "Figure"]:
+    """`plot_soft_training` of the stage that trained the tokenizer with the recommender; empty where none did.
+
+    Args:
+        folders: stage folders by name.
+
+    Raises:
+        InputError: without matplotlib.
+    """
+    for stage in ("pretrain", "finetune"):
+        if stage in folders and (folders[stage] / FILE).is_file():
+            curves = read_curves(folders[stage])
+            if SHOWN[-1][0] in curves:
+                return {SOFT_FIGURE: plot_soft_training(curves)}
+    return {}
 
 
 def plot_soft_training(curves: Mapping[str, Curve]) -> "Figure":
@@ -59,6 +79,8 @@ def usage_entropy(levels: Sequence[LevelHealth]) -> list[float]:
 def plot_usage_entropy(runs: Mapping[str, Sequence[LevelHealth]]) -> "Figure":
     """Bars per level: entropy of the codes' use in bits, a colour per run (the paper's comparison of UniGRec and TIGER).
 
+    Dashed: even use of the largest codebook of the level.
+
     Args:
         runs: name of a run -> `codes_health` of its codes; runs may have different numbers of levels.
 
@@ -74,6 +96,9 @@ def plot_usage_entropy(runs: Mapping[str, Sequence[LevelHealth]]) -> "Figure":
         centres = np.arange(1, len(bits) + 1) + (place - (len(runs) - 1) / 2) * width
         axes.bar(centres, bits, width=width, label=run)
     most = max(len(levels) for levels in runs.values())
+    for number, same in enumerate(zip_longest(*runs.values()), start=1):
+        even = math.log2(max(level.size for level in same if level is not None))
+        axes.hlines(even, number - 0.45, number + 0.45, color="black", linewidth=0.8, linestyle="--")
     axes.set(xlabel="level", ylabel="entropy of use, bits", xticks=range(1, most + 1))
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, ncols=len(runs), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure

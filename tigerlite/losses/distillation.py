@@ -6,7 +6,8 @@ encoded history and the teacher's vector of the target get from the quantiser. T
 
 Recommender side: bidirectional InfoNCE over the batch between the decoder's first state and the teacher's vector of the
 target. The released code keeps the first sample of each target; here every sample stays an anchor, and samples of the same
-target are no negatives of each other, so that no sample is lost and order does not matter.
+target are no negatives of each other, so that no sample is lost and order does not matter. Both as released:
+`released_distillation.py`.
 """
 
 from collections.abc import Sequence
@@ -44,17 +45,24 @@ def info_nce(states: Tensor, teachers: Tensor, items: Tensor, temperature: float
         temperature: tau (.07 in UniGRec).
     """
     with torch.autocast(states.device.type, enabled=False):
-        ours, theirs = normalize(states.float(), dim=1), normalize(teachers.detach().float(), dim=1)
-        places = own_places(len(items), items.device)
-        everywhere = all_gather_cat(items)
-        # Gathering carries no gradient; the own rows are put back with theirs.
-        ours = all_gather_cat(ours.detach()).index_copy(0, places, ours)
-        similarities = linear(ours, all_gather_cat(theirs)) / temperature
+        similarities, everywhere = gathered_similarities(states, teachers, items)
         rows = torch.arange(len(everywhere), device=items.device)
         repeats = (everywhere[:, None] == everywhere) & (rows[:, None] != rows)
-        similarities = similarities.masked_fill(repeats, -torch.inf)
+        similarities = (similarities / temperature).masked_fill(repeats, -torch.inf)
         loss = cross_entropy(similarities, rows) + cross_entropy(similarities.T, rows)
     return as_sum_over_processes(loss)
+
+
+def gathered_similarities(states: Tensor, teachers: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines (A, A) of the states and teachers of the A rows of all processes, and their items (A,).
+
+    Only this process's states (B, C) get a gradient.
+    """
+    ours, theirs = normalize(states.float(), dim=1), normalize(teachers.detach().float(), dim=1)
+    places = own_places(len(items), items.device)
+    # Gathering carries no gradient; the own rows are put back with theirs.
+    ours = all_gather_cat(ours.detach()).index_copy(0, places, ours)
+    return linear(ours, all_gather_cat(theirs)), all_gather_cat(items)
 
 
 def as_sum_over_processes(loss: Tensor) -> Tensor:

@@ -76,9 +76,11 @@ def code_table(bank: TokenizerBank, tokenizer: SoftRQVAE, digits: int) -> Tokeni
             f"digit, but the bank has {bank.n_members} of levels {list(sizes)}; set tokenize.method=soft_rqvae and "
             f"tokenize.collisions=rank_digit"
         )
-    if sizes[-1] > digits:
+    # The level may be larger than these items need: it has room for the largest group of every member of the tokenizer's run.
+    needed = int(bank.codes[..., -1].max()) + 1
+    if needed > digits:
         raise InputError(
-            f"{sizes[-1]} items share their codes but unigrec.digits={digits}; raise it, or spread the codes with "
+            f"{needed} items share their codes but unigrec.digits={digits}; raise it, or spread the codes with "
             f"tokenize.soft_rqvae.uniformity_weight"
         )
     return TokenizerBank(bank.codes, SemanticVocab((*sizes[:-1], digits)))

@@ -84,6 +84,7 @@ class UniGRec(GenerativeRecommender):
             teacher if self.settings.needs_teacher else None,
             d_model=self.config.t5.d_model,
             n_dimensions=tokenizer.n_dimensions,
+            latent=tokenizer.config.latent,
         )
         self.register_buffer("inputs", inputs, persistent=False)
         self.register_buffer("item_vectors", None, persistent=False)

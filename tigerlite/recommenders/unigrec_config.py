@@ -7,6 +7,8 @@ from tigerlite.config import ConfigError, check, check_choice
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.tokenizers.collaborative import ORDERS
 
+DISTILLATIONS = ("paper", "released")
+
 
 @dataclass(frozen=True, kw_only=True)
 class UniGRecConfig:
@@ -23,6 +25,9 @@ class UniGRecConfig:
     """Weight g of the symmetric divergence between code distributions of history and teacher (.01 in the released code)."""
     tokenizer_distillation_tau: float = 0.0
     """Temperature of those distributions; 0 = the identifiers' (the paper)."""
+    distillation: str = "paper"
+    """paper, or released: both distillations as the released code computes them, through adapters that it never trains
+    (`losses/released_distillation.py`); for comparison."""
     recommender_distillation_weight: float = 0.1
     """Weight d of InfoNCE between the decoder's first state and the teacher's vector of the target (.1)."""
     recommender_distillation_tau: float = 0.07
@@ -64,6 +69,7 @@ class UniGRecConfig:
         check(self.hysteresis >= 1, "hysteresis", self.hysteresis, "a number >= 1")
         check(self.digits >= 1, "digits", self.digits, "an integer >= 1")
         check_choice("order", self.order, ORDERS)
+        check_choice("distillation", self.distillation, DISTILLATIONS)
 
     @property
     def needs_teacher(self) -> bool:
@@ -83,6 +89,9 @@ class UniGRecConfig:
             "hysteresis",
         )
         distillation = () if self.needs_teacher else ("distillation_start",)
+        # The default is left out, since configs were named before there was a choice.
+        corrected = self.distillation == "paper" or not self.needs_teacher
+        distillation += ("distillation",) if corrected else ("tokenizer_distillation_tau",)
         return ("file", "ids", "order", *distillation, *(() if self.train_tokenizer else frozen))
 
     def check_tiger(self, tiger: TIGERConfig) -> None:

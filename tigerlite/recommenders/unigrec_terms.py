@@ -4,13 +4,18 @@ Reconstruction and uniformity are over the positions of the batch's histories an
 the distillations are trained with the recommender and in no served model. Tokenizer side: linear maps of the pooled history
 and of the teacher's vector to the tokenizer's input, as in the paper; both go through its encoder. The released code maps
 them past the encoder by MLPs that no optimiser knows. Recommender side: a linear map of the decoder's first state to the
-teacher's width.
+teacher's width. With distillation=released all of that is as released: weights N(0, .02^2) for good, MLPs of ReLUs that end in
+the tokenizer's latent space (128-64-32 of the history, 256-128-64-32 of the teacher at its sizes), and the losses of
+`losses/released_distillation.py`. Its pooling is not: it zeroes the last two samples of a batch and sums over padding.
 """
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from tigerlite.losses.distillation import info_nce, mean_over_processes, symmetric_divergence
+from tigerlite.losses.released_distillation import released_divergence, released_info_nce
 from tigerlite.losses.uniformity import divergence_of_use
 from tigerlite.recommenders.soft_batch import SoftBatch
 from tigerlite.recommenders.unigrec_config import UniGRecConfig
@@ -25,9 +30,12 @@ class UniGRecTerms(nn.Module):
         teacher: (N + 1, C), row 0 belongs to padding; None = no distillation.
         d_model: width of the recommender's states.
         n_dimensions: width of the tokenizer's inputs.
+        latent: width of its codes' vectors.
     """
 
-    def __init__(self, settings: UniGRecConfig, teacher: Tensor | None, *, d_model: int, n_dimensions: int) -> None:
+    def __init__(
+        self, settings: UniGRecConfig, teacher: Tensor | None, *, d_model: int, n_dimensions: int, latent: int
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.weights = {
@@ -44,11 +52,17 @@ class UniGRecTerms(nn.Module):
         }
         self.register_buffer("teacher", None if teacher is None else teacher.float(), persistent=False)
         self.adapters = nn.ModuleDict()
-        if self.weights["tokenizer_distillation"]:
+        self.released = settings.distillation == "released"
+        if self.weights["tokenizer_distillation"] and self.released:
+            self.adapters["history"] = _mlp(d_model, 2 * latent, latent)
+            self.adapters["teacher"] = _mlp(teacher.shape[1], 4 * latent, 2 * latent, latent)
+        elif self.weights["tokenizer_distillation"]:
             self.adapters["history"] = nn.Linear(d_model, n_dimensions)
             self.adapters["teacher"] = nn.Linear(teacher.shape[1], n_dimensions)
         if self.weights["recommender_distillation"]:
             self.adapters["state"] = nn.Linear(d_model, teacher.shape[1])
+        if self.released:
+            self.adapters.apply(_initialise).requires_grad_(False)
 
     def active(self, epoch: int) -> list[str]:
         """The terms that count in an epoch."""
@@ -79,12 +93,16 @@ class UniGRecTerms(nn.Module):
                 terms["tokenizer_distillation"] = self._tokenizer_side(tokenizer, pooled.float(), targets)
             if "recommender_distillation" in active:
                 mapped, tau = self.adapters["state"](states.float()), self.settings.recommender_distillation_tau
-                terms["recommender_distillation"] = info_nce(mapped, self.teacher[targets], targets, tau)
+                contrast = released_info_nce if self.released else info_nce
+                terms["recommender_distillation"] = contrast(mapped, self.teacher[targets], targets, tau)
         return terms
 
     def _tokenizer_side(self, tokenizer: SoftRQVAE, pooled: Tensor, targets: Tensor) -> Tensor:
-        student = tokenizer.quantize(self.adapters["history"](pooled)).distances
-        teacher = tokenizer.quantize(self.adapters["teacher"](self.teacher[targets])).distances
+        student, teacher = self.adapters["history"](pooled), self.adapters["teacher"](self.teacher[targets])
+        if self.released:
+            chain = tokenizer.quantizer.hard_distances
+            return released_divergence(chain(student), chain(teacher), targets)
+        student, teacher = (tokenizer.quantize(rows).distances for rows in (student, teacher))
         tau = self.settings.tokenizer_distillation_tau or tokenizer.quantizer.temperature
         rows = symmetric_divergence(student, teacher, tau)
         return mean_over_processes(rows, torch.ones_like(rows))
@@ -96,6 +114,18 @@ class UniGRecTerms(nn.Module):
         if epoch < self.settings.distillation_start:
             idle += list(self.adapters.parameters())
         return [weight for weight in idle if weight.requires_grad]
+
+
+def _mlp(*widths: int) -> nn.Sequential:
+    layers = [layer for width, following in pairwise(widths) for layer in (nn.Linear(width, following), nn.ReLU())]
+    return nn.Sequential(*layers[:-1])
+
+
+def _initialise(module: nn.Module) -> None:
+    """As the released code starts every linear layer of its adapters."""
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
 
 
 def entropies(soft: SoftBatch) -> dict[str, Tensor]:

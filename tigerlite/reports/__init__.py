@@ -9,6 +9,7 @@ KINDS = {
         "of a study's folder: which figures of the report on tokens foretell NDCG@10",
         "tigerlite.studies.identifiers",
     ),
+    "usage": ("entropy of the codes' use per level, beside another run's", "tigerlite.reports.usage"),
     "results": ("head and tail, popularity deciles, prefix match, coverage", "tigerlite.reports.results"),
     "example": ("one user: history, held-out item, recommendations with their codes", "tigerlite.reports.example"),
     "diagnostics": ("training curves, filter ratio and purity gain of the codes", "tigerlite.reports.diagnostics"),

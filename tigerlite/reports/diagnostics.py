@@ -2,7 +2,8 @@
 
 Prints filter ratio and purity gain per code (arXiv 2601.17787, table 1 and figure 1) and draws `training.png`,
 `alpha.png` (figure 5; where several objectives are mixed), `weight_profile.png` (where tokens are weighted),
-`filter_ratio.png` and `purity_gain.png` into the run's folder.
+`soft_training.png` (where the tokenizer is trained with the recommender), `filter_ratio.png` and `purity_gain.png` into the
+run's folder.
 """
 
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from tigerlite.evaluation.curves import FILE, read_curves
 from tigerlite.evaluation.filtering import filter_ratio, plot_filter_ratio
 from tigerlite.evaluation.pictures import save_figures, training_figures
 from tigerlite.evaluation.purity import plot_purity_gain, purity_gain
+from tigerlite.evaluation.soft_codes import soft_training
 from tigerlite.evaluation.weight_profile import read_weights
 from tigerlite.reports.run_folders import has_stage, picture_folder, stage_folder
 from tigerlite.reports.terminal import console, print_table
+from tigerlite.run_file import read_run
 from tigerlite.tokenizers.bank import TokenizerBank
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ def report(run: Path, flags: Flags) -> None:
     if trained and flags.pictures:
         folder = stage_folder(run, "finetune", "pretrain")
         figures |= training_figures(folder.name, read_curves(folder), read_weights(folder))
+        figures |= soft_training(read_run(run))
     if figures:
         files = save_figures(figures, picture_folder(run))
         console().print(f"Pictures: {', '.join(map(str, files.values()))}", soft_wrap=True)

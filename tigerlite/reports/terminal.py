@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from tigerlite.evaluation.report import empty_table
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -17,12 +19,7 @@ def console() -> "Console":
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Print one table; the first column is left-aligned, numbers right."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right")
+    table = empty_table(title, *columns)
     for row in rows:
         table.add_row(*row)
     console().print(table)

@@ -61,7 +61,7 @@ def source(config: FuseConfig) -> Source | None:
 
 def run(
     config: FuseConfig,
-    embeddings: ItemEmbeddings,
+    embeddings: ItemEmbeddings | None,
     dataset: RecDataset,
     teacher: Teacher,
     *,
@@ -72,17 +72,21 @@ def run(
 
     Args:
         config: the weights.
-        embeddings: of the texts of all items.
+        embeddings: of the texts of all items; None is enough where `config.text` is 0.
         dataset: names the items and says which occur in training.
         teacher: embeddings of the same items.
         out: an existing folder.
         context: not used.
 
     Raises:
-        InputError: if the teacher is of another catalogue.
+        InputError: if the teacher is of another catalogue, or embeddings are needed and absent.
     """
     if teacher.embeddings.shape[0] != dataset.n_items:
         raise InputError(f"the teacher has {len(teacher.embeddings)} items but the data set {dataset.n_items}")
+    if config.text and embeddings is None:
+        raise InputError(
+            f"fuse.text={config.text:g} needs text embeddings; run the encode stage first, or set fuse.text=0"
+        )
     trained = item_counts(dataset)[1:] > 0
     parts = [_scaled(teacher.embeddings.numpy(), trained) * config.collaborative]
     if config.text:

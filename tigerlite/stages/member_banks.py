@@ -7,7 +7,8 @@ of any member.
 
 Departures from the released code: it re-reads M checkpoints of the tokenizer and fits the whitening again; here the codes
 are taken during the run. Members stand from the centre of the window outwards (`central_order`), so that member 0, what is
-served and validated, is the central epoch and not the last.
+served and validated, is the central epoch and not the last. Those of a soft tokenizer (UniGRec) stand from the last epoch
+backwards: its temperature falls, and only the last one's is read from then on.
 """
 
 import json
@@ -31,6 +32,7 @@ from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collisions import Resolved
 from tigerlite.tokenizers.rqvae import RQVAE
+from tigerlite.tokenizers.soft_training import SoftTraining
 from tigerlite.tokenizers.space import AdditiveSpace
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
@@ -110,6 +112,16 @@ def member_window(epochs: Sequence[int], matrix: np.ndarray, *, with_latents: bo
         return parts
 
     return CheckpointEnsemble(epochs, export, whole=epochs[central_order(len(epochs))[0]])
+
+
+def soft_window(epochs: Sequence[int], matrix: np.ndarray) -> CheckpointEnsemble:
+    """The same for a soft tokenizer, codes alone; what is kept is the last epoch's."""
+    embeddings = torch.from_numpy(matrix).float()
+
+    def export(model: SoftTraining) -> dict[str, torch.Tensor]:
+        return {"codes": model.tokenizer.encode(embeddings)}
+
+    return CheckpointEnsemble(epochs, export, whole=epochs[-1])
 
 
 def exported_codes(config: TokenizeConfig, parts: dict[str, torch.Tensor]) -> Coded:

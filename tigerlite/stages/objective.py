@@ -54,6 +54,7 @@ def build_objective(
     *,
     eos: bool = False,
     folder: Path | None = None,
+    saved: TokenWeights | None = None,
 ) -> BuiltObjective | None:
     """The objective, with its weights fitted to the bank's identifiers and the training targets; None for plain.
 
@@ -65,15 +66,23 @@ def build_objective(
         embeddings: of all items; for front_greater.
         eos: whether labels end with EOS.
         folder: where the fitted weights are written, for people and diagnostics (`TokenWeights.load`).
+        saved: weights to take instead of fitting them.
 
     Raises:
-        InputError: if embeddings are missing or do not fit, or a level would have no weight.
+        InputError: if embeddings are missing or do not fit, a level would have no weight, or saved weights are of other
+            identifiers.
     """
     if config.method == "plain":
         return None
     targets = target_counts(dataset)
-    weights = _weights(config, dataset, bank, embeddings, targets, eos=eos, folder=folder)
     n_tokens = bank.n_levels + int(eos)
+    if saved is None:
+        weights = _fit(config, dataset, bank, embeddings, targets, eos)
+    else:
+        saved.require_bank(bank.fingerprint)
+        saved.require_tables(config.weightings, n_tokens)
+        weights = saved
+    _check(weights, config, targets.repeat(bank.n_members), folder)
     if config.method == "rank":
         return BuiltObjective(Rank(config.rank.temperature), None)
     if config.method == "cft":
@@ -91,26 +100,14 @@ def target_counts(dataset: RecDataset) -> Tensor:
     return torch.from_numpy(np.bincount(dataset.items[positions], minlength=dataset.n_items + 1))
 
 
-def _weights(
-    config: ObjectiveConfig,
-    dataset: RecDataset,
-    bank: TokenizerBank,
-    embeddings: ItemEmbeddings | None,
-    targets: Tensor,
-    *,
-    eos: bool,
-    folder: Path | None,
-) -> TokenWeights:
-    """Fitted weights, checked and reported; every process fits the same, the first one writes them."""
-    weights = _fit(config, dataset, bank, embeddings, targets, eos)
+def _check(weights: TokenWeights, config: ObjectiveConfig, targets: Tensor, folder: Path | None) -> None:
+    """Check and report the weights; every process has the same, the first one writes them."""
     if folder is not None and weights.tables and is_rank_zero():
         weights.save(folder)
     used = {name: weights.tables[name] for name in config.weightings}
-    everywhere = targets.repeat(bank.n_members)
     if used and (config.method != "multi_target" or ORIGINAL not in config.multi_target.targets):
-        require_every_position(used, everywhere)
-    _report(weights, used, everywhere)
-    return weights
+        require_every_position(used, targets)
+    _report(weights, used, targets)
 
 
 def _fit(

@@ -1,6 +1,7 @@
 """The `objective` section: how a generative recommender weights the tokens of a target."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tigerlite.callbacks.curriculum import LATE, CurriculumConfig
 from tigerlite.config import ConfigError, check, check_choice
@@ -25,6 +26,9 @@ class ObjectiveConfig:
     method: str = "plain"
     """plain (cross-entropy), front_greater, frequency, multi_target (arXiv 2601.17787), or its rivals rank, position, cft,
     igd. Validation is plain cross-entropy and NDCG@10 for all."""
+    weights: Path | None = None
+    """Folder with fitted weights (`token_weights.safetensors` and `.json`, as every training stage with weights leaves them) to
+    train on instead of fitting them; they have to be of the same identifiers. null = fit them."""
     eos_weight: float = 1.0
     """Weight of EOS beside front_greater and frequency weights, where the mean code has 1; only with tiger.eos=true."""
     front_greater: FrontGreaterConfig = field(default_factory=FrontGreaterConfig)
@@ -47,6 +51,8 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS)
         check(self.eos_weight >= 0, "eos_weight", self.eos_weight, "a number >= 0")
+        if self.weights is not None and not self.weightings:
+            raise ConfigError(f"objective.weights is set, but method={self.method} reads no fitted weights; drop one")
         if self.method != "multi_target":
             return
         needed = {"exponential": {LATE}, "linear": {ORIGINAL}, "staged": {LATE, ORIGINAL, "front_greater"}}
@@ -67,11 +73,14 @@ class ObjectiveConfig:
     @property
     def needs_embeddings(self) -> bool:
         """Whether weights are fitted from item embeddings."""
-        return "front_greater" in self.weightings
+        return "front_greater" in self.weightings and self.weights is None
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Sections that the method does not read."""
-        used = {self.method, *self.weightings, *(("curriculum",) if self.method == "multi_target" else ())}
+        """Sections that the method does not read, or that only fitting reads where weights are given."""
+        fitted = () if self.weights is not None else (self.method, *self.weightings)
+        used = {*fitted, *(("multi_target", "curriculum") if self.method == "multi_target" else ())}
         ends = () if used & {"front_greater", "frequency"} else ("eos_weight",)
-        return (*(name for name in (*MEMBERS, "multi_target", "curriculum") if name not in used), *ends)
+        # Left out where it is not set, since configs were named before there was a choice.
+        given = () if self.weights is not None else ("weights",)
+        return (*(name for name in (*MEMBERS, "multi_target", "curriculum") if name not in used), *ends, *given)

@@ -17,6 +17,7 @@ from tigerlite.config import ConfigError, check_choice, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
+from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
 from tigerlite.recommenders.teacher import FILE as TEACHER
@@ -72,10 +73,21 @@ class PipelineConfig:
         self._check_collaborative()
         for name in ("pretrain", "finetune"):
             soft_inputs.check(name, getattr(self, name), self.tokenize, has_teacher=self.teacher.enabled)
+        self._check_teacher_is_read()
         if self.has_teacher and not self.tokenize.needs_embeddings:
             raise ConfigError(
                 f"tokenize.method={self.tokenize.method} reads no embeddings, so a teacher changes nothing; "
                 "set teacher.enabled=false or tokenize.method=rqvae"
+            )
+
+    def _check_teacher_is_read(self) -> None:
+        """Refuse a teacher beside models that read no identifiers, unless the call ends in making them."""
+        trained = [stage for stage in (self.pretrain, self.finetune) if stage.enabled]
+        if self.has_teacher and trained and not self.needs_identifiers:
+            setting = "teacher.enabled=false" if self.teacher.enabled else "fuse.file=null"
+            raise ConfigError(
+                f"a teacher's embeddings go into identifiers, which method={trained[-1].method} does not read; set {setting}, or "
+                "finetune.method=tiger"
             )
 
     def _check_collaborative(self) -> None:
@@ -102,6 +114,12 @@ class PipelineConfig:
         distilled = any(stage.needs_teacher for stage in (self.pretrain, self.finetune))
         aligned = self.tokenize.needs_collaborative or distilled
         return self.fuse.file is not None or (self.teacher.enabled and not aligned)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether texts are embedded: not where their weight beside a teacher is 0, unless the call ends in doing so."""
+        left_out = self.fuses and not self.fuse.text and self.until != "encode"
+        return self.needs_embeddings and not left_out
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -179,15 +197,12 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
         _identify(config, runs, run, last)
     base = None
     if last >= STAGES.index("pretrain") and config.pretrain.enabled:
-        extra = (None, run.embeddings) if config.pretrain.needs_embeddings else ()
-        if config.pretrain.method == "unigrec":
-            extra = (None, *_soft(config.pretrain, runs, run))
-        base = run.model = runs.stage("pretrain", recommend, config.pretrain, run.dataset, run.bank, *extra)
+        more = _more(config.pretrain, runs, run)
+        more = (None, *more) if more else ()  # it starts from no model
+        base = run.model = runs.stage("pretrain", recommend, config.pretrain, run.dataset, run.bank, *more)
     if last >= STAGES.index("finetune") and config.finetune.enabled:
-        extra = (run.embeddings,) if config.finetune.needs_embeddings else ()
-        if config.finetune.method == "unigrec":
-            extra = _soft(config.finetune, runs, run)
-        run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base, *extra)
+        more = _more(config.finetune, runs, run)
+        run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base, *more)
     if last >= STAGES.index("evaluate"):
         run.evaluation = runs.stage("evaluate", evaluate, config.evaluate, run.dataset, run.model)
         runs.context.tracker.summary(run.evaluation.metrics[run.model.name])
@@ -196,7 +211,7 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
 
 def _identify(config: PipelineConfig, runs: Runs, run: Run, last: int) -> None:
     """From item texts to semantic ids."""
-    if last >= STAGES.index("encode") and config.needs_embeddings:
+    if last >= STAGES.index("encode") and config.encodes:
         run.embeddings = runs.stage("encode", encode, config.encode, run.dataset, encode.source(config.encode))
     if last >= STAGES.index("teacher") and config.teacher.enabled:
         runs.stage("teacher", recommend, config.teacher, run.dataset)
@@ -211,12 +226,24 @@ def _identify(config: PipelineConfig, runs: Runs, run: Run, last: int) -> None:
         run.bank = runs.stage("tokenize", tokenize, config.tokenize, *inputs)
 
 
-def _soft(stage: RecommendConfig, runs: Runs, run: Run) -> tuple[ItemEmbeddings | None, SoftIdentifiers]:
-    """What a stage of UniGRec reads beside the bank: embeddings for its objective, the soft tokenizer with items and teacher."""
-    folders = runs.folders
-    trained = folders["teacher"] / TEACHER if "teacher" in folders else None
-    soft = soft_inputs.soft_identifiers(stage, folders["tokenize"], run.embeddings, run.dataset.item_ids, trained)
-    return run.embeddings if stage.needs_embeddings else None, soft
+def _more(
+    stage: RecommendConfig, runs: Runs, run: Run
+) -> tuple[ItemEmbeddings | SoftIdentifiers | TokenWeights | None, ...]:
+    """What a stage reads beside identifiers and base model; without what comes after the last that it reads.
+
+    Embeddings for its objective, UniGRec's tokenizer with items and teacher, weights of the objective that were saved.
+    """
+    embeddings = run.embeddings if stage.needs_embeddings else None
+    soft = None
+    if stage.method == "unigrec":
+        folders = runs.folders
+        trained = folders["teacher"] / TEACHER if "teacher" in folders else None
+        soft = soft_inputs.soft_identifiers(stage, folders["tokenize"], run.embeddings, run.dataset.item_ids, trained)
+    weights = None if stage.saved_weights is None else TokenWeights.read(stage.saved_weights)
+    inputs = [embeddings, soft, weights]
+    while inputs and inputs[-1] is None:
+        inputs.pop()
+    return tuple(inputs)
 
 
 def _collaborative(config: PipelineConfig, runs: Runs, dataset: RecDataset) -> Collaborative:

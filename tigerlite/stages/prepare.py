@@ -22,12 +22,13 @@ from tigerlite.data.filtering import FilterConfig, Filtered, filter_interactions
 from tigerlite.data.item_text import ItemText, ItemTextConfig, item_text
 from tigerlite.data.readers import READERS
 from tigerlite.data.readers.demo import DemoConfig
-from tigerlite.data.readers.letter import LetterConfig, codes_from_tokens
+from tigerlite.data.readers.letter import LetterConfig
 from tigerlite.data.readers.s3rec import S3RecConfig
 from tigerlite.data.readers.tabular import TabularConfig
 from tigerlite.data.sequences import training_items, training_positions
 from tigerlite.data.splits import SplitConfig, split_interactions
 from tigerlite.data.tables import Tables, content_hash
+from tigerlite.letter_index import codes_from_tokens
 from tigerlite.stages.trainer import Context
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from tigerlite.data.item_features import item_features
 from tigerlite.data.sequences import item_counts
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
+from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN
 from tigerlite.recommenders.baselines.popularity import Popularity
@@ -26,6 +27,7 @@ from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
+from tigerlite.recommenders.start_weights import start_from
 from tigerlite.recommenders.teacher import FILE as TEACHER
 from tigerlite.recommenders.teacher import save_teacher
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
@@ -55,6 +57,7 @@ def run(
     base: Recommender | None = None,
     embeddings: ItemEmbeddings | None = None,
     soft: SoftIdentifiers | None = None,
+    weights: TokenWeights | None = None,
     *,
     out: Path,
     context: Context | None = None,
@@ -68,6 +71,7 @@ def run(
         base: a trained model whose weights to start from: a TIGER or UniGRec, or a next-item model of the same network.
         embeddings: of all items, where `config.needs_embeddings`.
         soft: tokenizer, its items and a teacher, for method=unigrec.
+        weights: what is in `config.saved_weights`; None reads it.
         out: folder; an interrupted run's `last.ckpt` in it is continued.
         context: Trainer settings and tracker.
 
@@ -87,7 +91,7 @@ def run(
     if config.method in GENERATIVE:
         bank = config.identifiers.chosen(_checked(bank, dataset))
     if config.identifiers.use == "each":
-        return _train_each(config, dataset, bank, base, embeddings, out, context)
+        return _train_each(config, dataset, bank, base, embeddings, weights, out, context)
     settings = config.tiger if config.method in GENERATIVE else config.nextitem
     stage = context.stage or "finetune"
     torch.manual_seed(settings.seed)
@@ -102,7 +106,7 @@ def run(
         _start_from(base, model)
     callbacks, groups = [], None
     if config.method in GENERATIVE:
-        callbacks = _weight_tokens(config, model, dataset, model.bank, embeddings, out)
+        callbacks = _weight_tokens(config, model, dataset, embeddings, weights, out)
     if config.method == "tiger":
         groups = group_sampling(config.identifiers, settings, bank, dataset)
     _train(model, settings, dataset, out, context, [*callbacks, *([] if groups is None else [groups])])
@@ -124,6 +128,7 @@ def _train_each(
     bank: TokenizerBank,
     base: Recommender | None,
     embeddings: ItemEmbeddings | None,
+    weights: TokenWeights | None,
     out: Path,
     context: Context,
 ) -> Recommender | None:
@@ -131,9 +136,11 @@ def _train_each(
     if base is None:
         raise InputError("identifiers.use=each starts from a pre-trained model; set pretrain.enabled=true")
     single = replace(config, identifiers=IdentifiersConfig())
-    place = best_of_members(
-        bank, lambda member, folder: run(single, dataset, member, base, embeddings, out=folder, context=context), out
-    )
+
+    def train(member: TokenizerBank, folder: Path) -> Recommender | None:
+        return run(single, dataset, member, base, embeddings, None, weights, out=folder, context=context)
+
+    place = best_of_members(bank, train, out)
     return place and load(place)
 
 
@@ -162,12 +169,15 @@ def _weight_tokens(
     config: RecommendConfig,
     model: GenerativeRecommender,
     dataset: RecDataset,
-    bank: TokenizerBank,
     embeddings: ItemEmbeddings | None,
+    weights: TokenWeights | None,
     out: Path,
 ) -> list[Callback]:
     """Give the model its objective; what moves and shows it during training."""
-    built = build_objective(config.objective, dataset, bank, embeddings, eos=config.tiger.eos, folder=out)
+    if weights is None and config.saved_weights is not None:
+        weights = TokenWeights.read(config.saved_weights)
+    eos = config.tiger.eos
+    built = build_objective(config.objective, dataset, model.bank, embeddings, eos=eos, folder=out, saved=weights)
     if built is None:
         return []
     model.set_objective(built.module)
@@ -228,13 +238,6 @@ def _start_from(base: Recommender, model: TrainedRecommender) -> None:
     compatible = (TIGER, UniGRec) if isinstance(model, UniGRec) else (TIGER,)
     if not (isinstance(model, GenerativeRecommender) and isinstance(base, compatible)):
         raise InputError(f"{model.name} cannot start from the weights of {base.name}; set pretrain.enabled=false")
-    ours, theirs = ({name: tuple(value.shape) for name, value in t.t5.state_dict().items()} for t in (model, base))
-    if ours != theirs:
-        different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-        raise InputError(
-            f"the network to start from differs in {len(different)} weights ({different[0]}, ...); give pretrain.tiger and "
-            "finetune.tiger the same t5 sizes and user_token (and unigrec.digits)"
-        )
-    model.t5.load_state_dict(base.t5.state_dict())
+    start_from(base, model, other_digits=isinstance(model, UniGRec) and isinstance(base, TIGER))
     if isinstance(base, UniGRec):
         model.take_identifiers(base)

@@ -1,6 +1,7 @@
 """What `pretrain`, `finetune` and `teacher` can be told: which recommender, its objective, which identifiers."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from tigerlite.config import ConfigError, check_choice
 from tigerlite.recommenders import KINDS
@@ -66,6 +67,11 @@ class RecommendConfig:
     def needs_embeddings(self) -> bool:
         """Whether the objective's weights are fitted from item embeddings."""
         return self._weights_tokens and self.objective.needs_embeddings
+
+    @property
+    def saved_weights(self) -> Path | None:
+        """Folder of the objective's weights where they are not fitted."""
+        return self.objective.weights if self._weights_tokens else None
 
     @property
     def needs_identifiers(self) -> bool:

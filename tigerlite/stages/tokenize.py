@@ -18,6 +18,7 @@ from tigerlite.stages.member_banks import (
     from_window,
     independent_members,
     member_window,
+    soft_window,
     write_bank,
 )
 from tigerlite.stages.sources import Source, source_of
@@ -112,7 +113,9 @@ def _members(
     collaborative: Collaborative | None,
 ) -> TokenizerBank | None:
     """A bank of several members; the tokenizer that is saved, and the health that is reported, are member 0's."""
-    if config.ensemble == "independent":
+    if config.method in SOFT:
+        members = _soft_members(config, matrix, dataset, out, context)
+    elif config.ensemble == "independent":
 
         def train(number: int, folder: Path) -> Member | None:
             seeded = config.with_seed(config.rqvae.seed + number)
@@ -129,8 +132,24 @@ def _members(
     if not is_rank_zero():
         return None
     write_bank(members, dataset.item_ids, out)
-    report(config, Coded(members[0].codes, config.rqvae.codebook_sizes, None), members[0].resolved, out)
+    sizes = (config.soft_rqvae if config.method in SOFT else config.rqvae).codebook_sizes
+    report(config, Coded(members[0].codes, sizes, None), members[0].resolved, out)
     return load(out)
+
+
+def _soft_members(
+    config: TokenizeConfig, matrix: np.ndarray, dataset: RecDataset, out: Path, context: Context
+) -> list[Member]:
+    """The last epochs, the last one first: it alone has the temperature at which the tokenizer is read from then on."""
+    epochs = window_epochs(config.members, config.member_interval, context.trainer.epochs(config.soft_rqvae.epochs))
+    window = soft_window(epochs, matrix)
+    last = train_soft_rqvae(config, matrix, dataset, out, context, window)
+    if last is None:
+        return []
+    before = [Coded(parts["codes"].numpy(), last.codebook_sizes, None) for parts in window.members()[:-1]]
+    coded = [last, *reversed(before)]
+    sources = zip(coded, reversed(epochs), strict=True)
+    return [Member(found.codes, resolve(config, found), {"epoch": epoch}) for found, epoch in sources]
 
 
 def load(folder: Path) -> TokenizerBank:

@@ -79,12 +79,16 @@ class TokenizeConfig:
         check(self.members >= 1, "members", self.members, "an integer >= 1")
         check(self.member_interval >= 1, "member_interval", self.member_interval, "an integer >= 1")
         check_choice("ensemble", self.ensemble, ENSEMBLES)
-        if self.members > 1:
-            check(self.method in TRAINED, "members", self.members, f"1 with method={self.method}")
-            check(
-                self.collisions in FOR_MEMBERS, "collisions", self.collisions, f"{', '.join(FOR_MEMBERS)} with members"
+        if self.members == 1:
+            return
+        check(self.method in (*TRAINED, *SOFT), "members", self.members, f"1 with method={self.method}")
+        check(self.collisions in FOR_MEMBERS, "collisions", self.collisions, f"{', '.join(FOR_MEMBERS)} with members")
+        if self.method in SOFT and (self.ensemble != "checkpoints" or self.collisions != "rank_digit"):
+            raise ConfigError(
+                f"members={self.members} of method={self.method} are the last epochs of one run, told apart by a digit; set "
+                f"ensemble=checkpoints and collisions=rank_digit, not {self.ensemble} and {self.collisions}"
             )
-        if self.members > 1 and self.ensemble == "checkpoints" and self.rqvae.patience:
+        if self.method in TRAINED and self.ensemble == "checkpoints" and self.rqvae.patience:
             raise ConfigError(
                 f"members={self.members} of ensemble=checkpoints are the last epochs of a run of known length, but "
                 f"rqvae.patience={self.rqvae.patience} may end it early; set rqvae.patience=0"

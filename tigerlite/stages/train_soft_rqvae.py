@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from tigerlite.callbacks.annealing import Annealing
+from tigerlite.callbacks.checkpoint_ensemble import CheckpointEnsemble
 from tigerlite.callbacks.codebook_health import CodebookHealth
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
@@ -19,7 +20,12 @@ from tigerlite.tokenizers.soft_training import SoftTraining
 
 
 def train_soft_rqvae(
-    config: TokenizeConfig, matrix: np.ndarray, dataset: RecDataset, out: Path, context: Context | None
+    config: TokenizeConfig,
+    matrix: np.ndarray,
+    dataset: RecDataset,
+    out: Path,
+    context: Context | None,
+    window: CheckpointEnsemble | None = None,
 ) -> Coded | None:
     """Train a soft RQ-VAE, save the last epoch's in `out` and encode all items.
 
@@ -32,6 +38,7 @@ def train_soft_rqvae(
         dataset: which items occur in training.
         out: folder; an interrupted run's `last.ckpt` in it is continued.
         context: Trainer settings and tracker.
+        window: exports codes at the ends of epochs.
 
     Returns:
         The codes on the first process, None on the others.
@@ -58,7 +65,7 @@ def train_soft_rqvae(
         folder=out,
         epochs=epochs,
         # Its warnings are about settings of another tokenizer.
-        callbacks=[annealing, CodebookHealth(patience=epochs + 1)],
+        callbacks=[annealing, CodebookHealth(patience=epochs + 1), *([] if window is None else [window])],
         monitor="tokenize/train/loss",  # of best.ckpt, which nothing reads
         clip=settings.clip,
     )

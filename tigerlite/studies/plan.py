@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tigerlite.config import ConfigError, check, check_choice, decisive, fingerprint, parse, to_dict
+from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.stages import encode, evaluate, fuse, prepare, recommend, tokenize
 from tigerlite.stages.pipeline import PipelineConfig
 
@@ -197,12 +198,14 @@ def _refuse_incomparable(configs: dict[str, PipelineConfig]) -> None:
 
 
 def _sources(config: PipelineConfig) -> list[str]:
-    """Fingerprints of the files that a row reads besides the data: embeddings, text model, identifiers, teacher."""
+    """Fingerprints of the files that a row reads besides the data: embeddings, text model, identifiers, teacher, weights."""
     if not config.needs_identifiers:
         return []
     given = [tokenize.source(config.tokenize)]
     if config.needs_embeddings:
         given += [encode.source(config.encode), fuse.source(config.fuse)]
+    trained = [stage for stage in (config.pretrain, config.finetune) if stage.enabled]
+    given += [TokenWeights.read(stage.saved_weights) for stage in trained if stage.saved_weights is not None]
     return [source.fingerprint for source in given if source is not None]
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tigerlite.config import InputError
-from tigerlite.tokenizers.letter_index import read_letter_index, write_letter_index
+from tigerlite.letter_index import read_letter_index, write_letter_index
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 if TYPE_CHECKING:

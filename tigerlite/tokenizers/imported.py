@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tigerlite.config import InputError, check
-from tigerlite.tokenizers.letter_index import read_letter_index
+from tigerlite.letter_index import read_letter_index
 
 
 @dataclass(frozen=True, kw_only=True)

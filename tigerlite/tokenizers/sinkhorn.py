@@ -4,7 +4,7 @@ LETTER (arXiv 2405.07314) takes them in training from its predecessors: with dis
 batch to about [-1, 1], Q = exp(-d / epsilon); each iteration scales the rows of Q to 1 / B, then its columns to 1 / K;
 a latent's code is the largest entry of its row. Equal latents get equal codes. The released code computes Q itself,
 which overflows float64 from epsilon = .001 on; here log Q is kept, and numbers are only exponentiated where none can
-leave the range of float64.
+leave the range of float64. After training, groups of colliding items are spread by `sinkhorn_rounds.spread_groups`.
 """
 
 import math

@@ -65,14 +65,15 @@ def sinkhorn_rounds(codes: np.ndarray, codebook_sizes: Sequence[int], space: Spa
     return resolved(first_free(codes, codebook_sizes).codes, codebook_sizes, before)
 
 
-def balanced_codes(distances: np.ndarray, *, epsilon: float, iterations: int) -> np.ndarray:
+def spread_groups(distances: np.ndarray, *, epsilon: float, iterations: int) -> np.ndarray:
     """Codes (..., B) of batches of items by squared distances (..., B, K), used about evenly within each batch.
 
     Distances are centred and scaled by the batch's largest and smallest, then rows are made to sum to 1 / B and columns
     to 1 / K in turn; each item takes its largest entry. In logarithms, so that no epsilon overflows. Codes at infinity
-    are never used.
+    are never used. The iterations of `sinkhorn.balanced_codes`, which spreads one large batch in training; here many small
+    groups are spread at once, without codes that are taken.
 
-    >>> balanced_codes(np.array([[0.0, 1.0], [0.2, 1.0]]), epsilon=0.05, iterations=50).tolist()
+    >>> spread_groups(np.array([[0.0, 1.0], [0.2, 1.0]]), epsilon=0.05, iterations=50).tolist()
     [0, 1]
     """
     used = np.isfinite(distances)
@@ -118,4 +119,4 @@ def _spread(batch: np.ndarray, codes: np.ndarray, space: Space, config: Sinkhorn
     items = batch.ravel()
     distances = space.distances(items, codes[items, :-1])
     distances = distances.reshape(*batch.shape, -1)
-    return balanced_codes(distances, epsilon=config.epsilon, iterations=config.iterations)
+    return spread_groups(distances, epsilon=config.epsilon, iterations=config.iterations)

@@ -76,6 +76,14 @@ class SoftQuantizer(nn.Module):
             quantized = latents.float() - residual
         return SoftQuantized(torch.stack(codes, dim=1), quantized, tuple(distances), tuple(shares))
 
+    def hard_distances(self, latents: Tensor) -> tuple[Tensor, ...]:
+        """Per level, squared distances (B, K) where each level subtracts the nearest vector instead of the mixture."""
+        residual, distances = latents.float(), []
+        for vectors in self.codebooks:
+            distances.append(squared_distances(residual, vectors))
+            residual = residual - vectors[distances[-1].argmin(dim=1)]
+        return tuple(distances)
+
 
 def squared_distances(rows: Tensor, vectors: Tensor) -> Tensor:
     """Squared distances (B, K) of rows (B, D) to vectors (K, D), float32, exact also where they nearly coincide.

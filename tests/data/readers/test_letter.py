@@ -2,13 +2,12 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from tigerlite.columns import ITEM, ROW, USER
 from tigerlite.config import InputError
 from tigerlite.data.readers import letter
-from tigerlite.data.readers.letter import LetterConfig, codes_from_tokens
+from tigerlite.data.readers.letter import LetterConfig
 
 
 def write(folder, **files) -> None:
@@ -35,27 +34,6 @@ def test_users_keep_the_order_of_their_items(tmp_path):
     assert tables.items.collect().to_dict(as_series=False) == expected
     assert tables.identifiers is None
     assert letter.files(tmp_path, config) == [tmp_path / "inter.json", tmp_path / "items.json"]
-
-
-def test_codes_follow_the_order_of_the_items():
-    identifiers = {"5": ["<a_7>", "<b_0>"], "x": ["<a_1>", "<b_255>"], "other": ["<a_9>"]}
-    codes = codes_from_tokens(identifiers, ["x", "5"])
-    assert codes.dtype == np.int32
-    assert codes.tolist() == [[0, 0], [1, 255], [7, 0]]
-
-
-@pytest.mark.parametrize(
-    ("identifiers", "message"),
-    [
-        ({"x": ["<a_1>"]}, r"1 of 2 interacted items have no semantic id \(first: 'y'\); complete the index file"),
-        ({"x": ["<a_1>"], "y": ["<a_1>", "<b_2>"]}, "item 'y' has 2 tokens, item 'x' has 1; every item needs as many"),
-        ({"x": ["<a_1>"], "y": ["<b_1>"]}, "item 'y' has token '<b_1>' at level 1; expected '<a_NUMBER>'"),
-        ({"x": ["<a_1>"], "y": ["a1"]}, "item 'y' has token 'a1' at level 1"),
-    ],
-)
-def test_incomplete_identifiers_are_refused(identifiers, message):
-    with pytest.raises(InputError, match=message):
-        codes_from_tokens(identifiers, ["x", "y"])
 
 
 @pytest.mark.parametrize(

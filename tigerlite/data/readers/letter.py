@@ -1,27 +1,25 @@
 """The files that LETTER (arXiv 2405.07314) publishes: JSON objects, ids from 0, no timestamps.
 
 `inter.json` maps a user to the item ids in time order, `items.json` an item to its fields, `index.json` an item to its
-semantic id, one token per level: `["<a_80>", "<b_235>", ...]`. Only items with interactions become items of the data
-set.
+semantic id, one token per level: `["<a_80>", "<b_235>", ...]` (`letter_index.py`). Only items with interactions become
+items of the data set.
 """
 
-import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tigerlite.columns import ITEM, USER
 from tigerlite.config import InputError
 from tigerlite.data.tables import Tables, interactions_table, items_table
+from tigerlite.letter_index import read_index, read_json_object
 
 if TYPE_CHECKING:
     import polars as pl
 
-_TOKEN = re.compile(r"<([a-z])_([0-9]{1,9})>")
+FILES = "prepare.folder and the file names of the reader"
+"""What to check when a file is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +42,7 @@ def read(folder: Path, config: LetterConfig) -> Tables:
     """
     path = folder / config.interactions
     users, items = [], []
-    for user, history in read_json_object(path).items():
+    for user, history in read_json_object(path, FILES).items():
         if not isinstance(history, list):
             raise InputError(f"{path}: user {user!r} has {history!r}; expected a list of item ids")
         if any(isinstance(item, bool | float | list | dict) for item in history):
@@ -54,7 +52,7 @@ def read(folder: Path, config: LetterConfig) -> Tables:
     return Tables(
         sequence_interactions(users, items, str(path)),
         read_items(folder / config.items) if config.items else None,
-        read_index(folder / config.index) if config.index else None,
+        read_index(folder / config.index, FILES) if config.index else None,
     )
 
 
@@ -71,32 +69,11 @@ def sequence_interactions(users: list[str], items: list[str | None], source: str
     return interactions_table(frame, source=source, user=USER, item=ITEM)
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The keys and values of a JSON file.
-
-    Raises:
-        InputError: if the file is missing, is not JSON (the line is given), or holds anything but an object.
-    """
-    if not path.is_file():
-        raise InputError(f"file {path} does not exist; check prepare.folder and the file names of the reader")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg})") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text at byte {error.start}; convert the file") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a {type(content).__name__}; expected one JSON object {{id: ...}}")
-    return content
-
-
 def read_items(path: Path) -> "pl.LazyFrame":
     """The item table of a JSON object item -> fields; lists stay lists, everything else becomes a string."""
     import polars as pl
 
-    content = read_json_object(path)
+    content = read_json_object(path, FILES)
     for item, fields in content.items():
         if not isinstance(fields, dict):
             raise InputError(f"{path}: item {item!r} has {fields!r}; expected an object of fields")
@@ -104,57 +81,6 @@ def read_items(path: Path) -> "pl.LazyFrame":
     columns = {ITEM: pl.Series(list(content), dtype=pl.String)}
     columns |= {name: _text_column([fields.get(name) for fields in content.values()]) for name in names}
     return items_table(pl.LazyFrame(columns), source=str(path), item=ITEM)
-
-
-def read_index(path: Path) -> dict[str, list[str]]:
-    """Item -> its tokens.
-
-    Raises:
-        InputError: if an item has anything but a list of strings.
-    """
-    content = read_json_object(path)
-    for item, tokens in content.items():
-        if not (isinstance(tokens, list) and tokens and all(isinstance(token, str) for token in tokens)):
-            raise InputError(
-                f'{path}: item {item!r} has {tokens!r}; expected a list of tokens such as ["<a_80>", "<b_2>"]'
-            )
-    return content
-
-
-def codes_from_tokens(identifiers: dict[str, list[str]], item_ids: Sequence[str]) -> np.ndarray:
-    """Codes (N + 1, L) int32 of the items in `item_ids`, row 0 zeros; the letter of a token is its level.
-
-    Raises:
-        InputError: if an item has no identifier, levels differ in number, or a token is not `<letter_number>` of its
-        level.
-
-    >>> codes_from_tokens({"7": ["<a_80>", "<b_2>"]}, ["7"]).tolist()
-    [[0, 0], [80, 2]]
-    """
-    missing = [item for item in item_ids if item not in identifiers]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {len(item_ids)} interacted items have no semantic id (first: {missing[0]!r}); "
-            "complete the index file or do not name it"
-        )
-    n_levels = len(identifiers[item_ids[0]])
-    codes = np.zeros((len(item_ids) + 1, n_levels), dtype=np.int32)
-    for row, item in enumerate(item_ids, start=1):
-        tokens = identifiers[item]
-        if len(tokens) != n_levels:
-            raise InputError(
-                f"item {item!r} has {len(tokens)} tokens, item {item_ids[0]!r} has {n_levels}; every item needs as many"
-            )
-        codes[row] = [_code(item, level, token) for level, token in enumerate(tokens)]
-    return codes
-
-
-def _code(item: str, level: int, token: str) -> int:
-    match = _TOKEN.fullmatch(token)
-    expected = chr(ord("a") + level)
-    if match is None or match[1] != expected:
-        raise InputError(f"item {item!r} has token {token!r} at level {level + 1}; expected '<{expected}_NUMBER>'")
-    return int(match[2])
 
 
 def _text_column(values: list[Any]) -> "pl.Series":

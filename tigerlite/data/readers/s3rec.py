@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tigerlite.columns import ITEM
 from tigerlite.config import InputError
-from tigerlite.data.readers.letter import read_index, read_items, sequence_interactions
+from tigerlite.data.readers.letter import FILES, read_items, sequence_interactions
 from tigerlite.data.tables import Tables
+from tigerlite.letter_index import read_index
 
 # One way to write each id: no sign, no leading zero.
 _NUMBER = re.compile(rb"0|[1-9][0-9]{0,17}")
@@ -47,7 +48,7 @@ def read(folder: Path, config: S3RecConfig) -> Tables:
     if config.items is not None:
         table = _renumbered_items(folder / config.items, interacted, config.id_offset)
     if config.index is not None:
-        index = read_index(folder / config.index)
+        index = read_index(folder / config.index, FILES)
         ids = _sequence_ids(folder / config.index, index, interacted, config.id_offset)
         identifiers = {ids[item]: tokens for item, tokens in index.items()}
     return Tables(sequence_interactions(users, items, str(path)), table, identifiers)

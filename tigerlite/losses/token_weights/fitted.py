@@ -4,8 +4,11 @@ A table holds a weight for every token of every target item, so that a training 
 differs from plain cross-entropy is its `Spread` over the training targets' tokens.
 """
 
+import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +51,13 @@ class TokenWeights:
             of the training targets.
         bank: fingerprint of the identifiers they were fitted on.
         statistics: what was found in fitting, for people.
+        source: where they were read, for errors.
     """
 
     tables: dict[str, Tensor]
     bank: str
     statistics: dict[str, Any] = field(default_factory=dict)
+    source: str = "memory"
 
     def save(self, folder: Path) -> None:
         """Write `token_weights.safetensors` and `token_weights.json` into an existing folder."""
@@ -66,15 +71,61 @@ class TokenWeights:
         Raises:
             InputError: if there are none, or they were fitted on other identifiers.
         """
+        found = cls.read(folder)
+        found.require_bank(bank)
+        return found
+
+    @classmethod
+    def read(cls, folder: Path) -> "TokenWeights":
+        """What `save` wrote, for whatever bank.
+
+        Raises:
+            InputError: if there are none.
+        """
         if not (folder / _META).is_file() or not (folder / _TABLES).is_file():
             raise InputError(f"{folder} holds no token weights ({_TABLES} and {_META})")
         meta = json.loads((folder / _META).read_text())
-        if meta["bank"] != bank:
+        return cls(load_file(folder / _TABLES), meta["bank"], meta["statistics"], str(folder))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits over the tables and the identifiers they are for."""
+        digest = hashlib.sha256(self.bank.encode())
+        for name, table in sorted(self.tables.items()):
+            digest.update(f"{name}{tuple(table.shape)}".encode() + table.float().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def require_bank(self, bank: str) -> None:
+        """Refuse identifiers with another fingerprint than those the weights were fitted on.
+
+        Raises:
+            InputError: with both.
+        """
+        if self.bank != bank:
             raise InputError(
-                f"the token weights in {folder} were fitted on identifiers {meta['bank']}, not on {bank}; use those of a "
+                f"the token weights in {self.source} were fitted on identifiers {self.bank}, not on {bank}; use those of a "
                 "run with these identifiers, or fit them anew"
             )
-        return cls(load_file(folder / _TABLES), meta["bank"], meta["statistics"])
+
+    def require_tables(self, names: Collection[str], n_tokens: int) -> None:
+        """Refuse weights without one of `names`, or for another number of label tokens.
+
+        Raises:
+            InputError: with what there is.
+        """
+        missing = [name for name in names if name not in self.tables]
+        if missing:
+            raise InputError(
+                f"the token weights in {self.source} are {', '.join(self.tables)}, without {', '.join(missing)}; set the "
+                "objective that they were fitted for, or fit them anew"
+            )
+        for name in names:
+            found = self.tables[name].shape[1]
+            if found != n_tokens:
+                raise InputError(
+                    f"the {name} weights in {self.source} are for {found} label tokens, not {n_tokens}; set tiger.eos as they "
+                    "were fitted, or fit them anew"
+                )
 
 
 def spread(table: Tensor, targets: Tensor) -> Spread:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tigerlite.config import InputError
-from tigerlite.tokenizers.letter_index import read_letter_index, write_letter_index
+from tigerlite.letter_index import codes_from_tokens, read_letter_index, write_letter_index
 
 
 def test_letters_are_levels_and_numbers_codes(tmp_path):
@@ -24,13 +24,11 @@ def test_written_index_has_the_published_form(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not JSON"),
-        ("[1]", "must map item ids to lists"),
-        ('{"x": ["<a_1>"]}', "lacks 1 of 2 items, e.g. 'y'"),
-        ('{"x": ["<a_1>"], "y": ["<b_1>"]}', "item 'y' has .*; expected a list like"),
-        ('{"x": ["<a_1>"], "y": ["a1"]}', "item 'y' has .*; expected a list like"),
-        ('{"x": ["<a_1>"], "y": 3}', "item 'y' has 3; expected a list like"),
-        ('{"x": ["<a_1>"], "y": ["<a_1>", "<b_1>"]}', "item 'y' has 2 codes, item 'x' 1"),
+        ("{", r"index\.json, line 1, column 2: not JSON"),
+        ("[1]", r"index\.json: holds a list; expected one JSON object"),
+        ('{"x": ["<a_1>"]}', r"index\.json: 1 of 2 items have no semantic id \(first: 'y'\)"),
+        ('{"x": ["<a_1>"], "y": 3}', "item 'y' has 3; expected a list of tokens"),
+        ('{"x": ["<a_1>"], "y": ["b"]}', r"index\.json: item 'y' has token 'b' at level 1; expected '<a_NUMBER>'"),
     ],
 )
 def test_unreadable_indices_are_refused(tmp_path, text, message):
@@ -38,6 +36,30 @@ def test_unreadable_indices_are_refused(tmp_path, text, message):
     file.write_text(text)
     with pytest.raises(InputError, match=message):
         read_letter_index(file, ["x", "y"])
+
+
+def test_codes_follow_the_order_of_the_items():
+    identifiers = {"5": ["<a_7>", "<b_0>"], "x": ["<a_1>", "<b_255>"], "other": ["<a_9>"]}
+    codes = codes_from_tokens(identifiers, ["x", "5"])
+    assert codes.dtype == np.int32
+    assert codes.tolist() == [[0, 0], [1, 255], [7, 0]]
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "message"),
+    [
+        (
+            {"x": ["<a_1>"]},
+            r"the published identifiers: 1 of 2 items have no semantic id \(first: 'y'\); complete the index file",
+        ),
+        ({"x": ["<a_1>"], "y": ["<a_1>", "<b_2>"]}, "item 'y' has 2 tokens, item 'x' has 1; every item needs as many"),
+        ({"x": ["<a_1>"], "y": ["<b_1>"]}, "item 'y' has token '<b_1>' at level 1; expected '<a_NUMBER>'"),
+        ({"x": ["<a_1>"], "y": ["a1"]}, "item 'y' has token 'a1' at level 1"),
+    ],
+)
+def test_incomplete_identifiers_are_refused(identifiers, message):
+    with pytest.raises(InputError, match=message):
+        codes_from_tokens(identifiers, ["x", "y"])
 
 
 def test_a_missing_file_is_named(tmp_path):

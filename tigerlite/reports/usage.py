@@ -1,0 +1,81 @@
+"""`tigerlite report usage RUN --beside=OTHER`: how evenly the codes of two runs are used, level by level.
+
+UniGRec (arXiv 2601.17438) shows the entropy of its codes' use beside TIGER's. Counted over items, of the identifiers that the
+recommender writes: those after joint training where the tokenizer is trained with it. The digit that tells items with equal
+codes apart is left out. Draws `usage_entropy.png` into the folder of RUN.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tigerlite.config import InputError
+from tigerlite.evaluation.codes import LevelHealth, codes_health
+from tigerlite.evaluation.pictures import save_figures
+from tigerlite.evaluation.soft_codes import plot_usage_entropy, usage_entropy
+from tigerlite.reports.run_folders import has_stage, picture_folder, stage_folder
+from tigerlite.reports.terminal import console, print_table
+from tigerlite.stages.identifiers import HEALTH
+from tigerlite.tokenizers.bank import TokenizerBank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """Flags of `tigerlite report usage RUN`."""
+
+    beside: Path | None = None
+    """Another run, shown in the same picture; null = RUN alone."""
+    pictures: bool = True
+    """Draw the picture; needs matplotlib."""
+
+
+def report(run: Path, flags: Flags) -> None:
+    """Print the table and draw the picture.
+
+    Raises:
+        InputError: if a run has no identifiers, or both are the same one.
+    """
+    runs = [picture_folder(folder).resolve() for folder in (run, flags.beside) if folder is not None]
+    if len(set(runs)) < len(runs):
+        raise InputError(f"--beside={flags.beside} is the run itself; give another one")
+    # Runs of the same name in different folders are told apart by their paths.
+    short = len({folder.name for folder in runs}) == len(runs)
+    found = {folder.name if short else str(folder): usage(folder) for folder in runs}
+    n_levels = max(map(len, found.values()))
+    columns = ("run", *(f"level {level}" for level in range(1, n_levels + 1)))
+    print_table("Entropy of the codes' use, bits (of the most there can be)", columns, usage_rows(found, n_levels))
+    if flags.pictures:
+        files = save_figures({"usage_entropy": plot_usage_entropy(found)}, picture_folder(run))
+        console().print(f"Picture: {files['usage_entropy']}", soft_wrap=True)
+
+
+def usage(run: Path) -> list[LevelHealth]:
+    """Use of every level's codes, without the digit.
+
+    Raises:
+        InputError: if the run has no identifiers.
+    """
+    tokenized = stage_folder(run, "tokenize")
+    bank = TokenizerBank.load(_written(run) or tokenized)
+    sizes = bank.vocab.codebook_sizes
+    if (tokenized / HEALTH).is_file():
+        sizes = sizes[: len(json.loads((tokenized / HEALTH).read_text())["levels"])]
+    return codes_health(bank.primary[1:].cpu().numpy(), sizes)
+
+
+def usage_rows(runs: Mapping[str, Sequence[LevelHealth]], n_levels: int) -> Iterator[list[str]]:
+    """A row per run; levels that it lacks are empty."""
+    for name, levels in runs.items():
+        bits = zip(usage_entropy(levels), levels, strict=True)
+        shown = [f"{found:.2f} of {math.log2(level.size):.2f}" for found, level in bits]
+        yield [name, *shown, *[""] * (n_levels - len(levels))]
+
+
+def _written(run: Path) -> Path | None:
+    """The identifiers of the trained recommender, where there is one."""
+    if not has_stage(run, "finetune", "pretrain"):
+        return None
+    folder = stage_folder(run, "finetune", "pretrain") / "bank"
+    return folder if folder.is_dir() else None
