@@ -98,10 +98,13 @@ def test_the_chain_runs_from_a_window_of_epochs_to_an_evaluated_model(toy_settin
         "tokenize": {"members": 3, "rqvae": tokenizer},
         "pretrain": {"enabled": True, "tiger": tiger, "identifiers": {"use": "mixed", "sampling": sampling}},
         "finetune": {"tiger": tiger | {"epochs": 1}, "identifiers": {"use": "each", "central": 2}},
+        "evaluate": toy_settings["evaluate"] | {"ensemble": True, "free_beam": "level"},
     }
     run = train(from_dict(PipelineConfig, settings))
     assert [row["gap"] for row in json.loads((run.folders["tokenize"] / "drift.json").read_text())] == [1]
     assert len(json.loads((run.folders["pretrain"] / "groups.json").read_text())[0]["p"]) == 3
     chosen = json.loads((run.folders["finetune"] / "members.json").read_text())
     assert [member["source"]["epoch"] for member in chosen["members"]] == [3, 4]
+    rows = ["tiger", "tiger_ensemble", "popularity", "itemknn", "tiger_free_skipped", "tiger_free_kept"]
+    assert set(run.evaluation.metrics) == set(rows)
     assert run.evaluation.metrics["tiger"]["recall@10"] > 0

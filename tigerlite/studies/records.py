@@ -33,7 +33,8 @@ def describe(job: Job, run: Run) -> dict[str, Any]:
     """The record of a finished run, as far as its folders say; memory is known to the process that ran it alone."""
     trained = {stage: folder for stage, folder in run.folders.items() if stage in TRAINED}
     method = run.model.name
-    closed_form = {name: found for name, found in run.evaluation.metrics.items() if name != method}
+    others = {name: found for name, found in run.evaluation.metrics.items() if name != method}
+    decodings = {name: found for name, found in others.items() if name.startswith(f"{method}_")}
     return {
         "row": job.row,
         "dataset": job.dataset,
@@ -41,7 +42,8 @@ def describe(job: Job, run: Run) -> dict[str, Any]:
         "key": job.key,
         "method": method,
         "metrics": run.evaluation.metrics[method],
-        "baselines": closed_form,
+        "baselines": {name: found for name, found in others.items() if name not in decodings},
+        "decodings": decodings,
         "settings": run.evaluation.settings,
         "validation": {stage: best_validation(folder) for stage, folder in trained.items()},
         "seconds": {stage: _provenance(folder)["seconds"] for stage, folder in run.folders.items()},
