@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.callbacks import test_group_sampling as mixing
+from tests.recommenders import test_unigrec as soft
 from tigerlite.config import ConfigError, InputError, fingerprint, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.evaluation.ranking import summarise
@@ -80,6 +81,17 @@ def test_items_of_the_history_are_in_neither_row_where_they_are_excluded(dataset
             history = dataset.items[dataset.offsets[user] : place]
             assert not np.isin(lists[name][user], history).any()
     assert lists["tiger_free_skipped"].tolist() == lists["tiger"].tolist()
+
+
+def test_a_model_of_soft_identifiers_is_decoded_too():
+    model = soft.model().eval()
+    model.decoding = "exact"
+    expected = model.recommend(soft.HISTORIES, 10)
+    every_path = int(np.prod(model.vocab.codebook_sizes))
+    found = FreeBeam(model, "level", every_path).recommend(soft.HISTORIES, 10)
+    valid = [row[row > 0] for row in found.items]
+    assert [len(row) for row in valid] == [soft.N_ITEMS] * 3
+    assert [row[:10].tolist() for row in valid] == expected.items.tolist()
 
 
 def test_users_are_searched_in_parts_where_candidates_are_many(dataset, monkeypatch):

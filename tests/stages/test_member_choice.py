@@ -10,7 +10,7 @@ from tests.callbacks import test_group_sampling as mixing
 from tigerlite.config import ConfigError, InputError, fingerprint, from_dict
 from tigerlite.recommenders.tiger import TIGER
 from tigerlite.stages import recommend
-from tigerlite.stages.member_choice import IdentifiersConfig
+from tigerlite.stages.member_choice import IdentifiersConfig, track_groups
 from tigerlite.stages.pipeline import PipelineConfig, train
 from tigerlite.stages.recommend import RecommendConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
@@ -73,6 +73,28 @@ def test_members_are_chosen_from_the_centre_or_by_number():
     assert IdentifiersConfig(use="each", members=(2, 1)).chosen(bank).codes.tolist() == bank.codes[[2, 1]].tolist()
     with pytest.raises(InputError, match="cannot be taken of a bank of 3"):
         IdentifiersConfig(use="mixed", central=4).chosen(bank)
+
+
+class Wall:
+    """A tracker that keeps what it is shown."""
+
+    def __init__(self, shows_figures: bool) -> None:
+        self.shows_figures = shows_figures
+        self.shown = []
+
+    def figure(self, stage: str, name: str, file: Path) -> None:
+        self.shown.append((stage, name, file.is_file()))
+
+
+def test_draws_and_scores_are_shown_where_someone_looks(tmp_path):
+    records = [{"epoch": 1, "p": [0.25, 0.75], "scores": [0.0, 1.0]}]
+    wall, blind = Wall(True), Wall(False)
+    for tracker in (wall, blind, None):
+        track_groups(tracker, "pretrain", records, tmp_path)
+    assert wall.shown == [("pretrain", "probabilities", True), ("pretrain", "scores", True)]
+    assert blind.shown == []
+    track_groups(wall, "pretrain", [], tmp_path)
+    assert len(wall.shown) == 2
 
 
 def test_wrong_choices_are_refused():
