@@ -49,13 +49,12 @@ def plot_choice(choice: Mapping[str, Any]) -> "Figure":
     Raises:
         InputError: without matplotlib.
     """
-    figure, (axes,) = panels(1, width=max(4.5, 0.8 * len(choice["members"])), height=3.2)
+    figure, (axes,) = panels(1, width=max(4.5, 1.0 * len(choice["members"])), height=3.2)
     members = sorted(enumerate(choice["members"]), key=lambda entry: entry[1]["source"].get("epoch", entry[0]))
     for place, (number, found) in enumerate(members):
         axes.bar(place, found["ndcg@10"], 0.7, color="C0" if number == choice["chosen"] else "lightgrey")
     axes.set_xticks(range(len(members)), [member_label(number, found["source"], "\n") for number, found in members])
-    low = min(found["ndcg@10"] for _, found in members)
-    axes.set(ylabel="NDCG@10 (validation)", ylim=(0.8 * low, None), title="fine-tuned members; blue is chosen")
+    axes.set(ylabel="NDCG@10 (validation)", ylim=(0, None), title="fine-tuned members; blue is chosen")
     return figure
 
 
