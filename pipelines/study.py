@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tigerlite.config import ConfigError, check, guard, known_keys, parse
+from tigerlite.studies.grid import save_grid
 from tigerlite.studies.over import save_over
 from tigerlite.studies.plan import Study, plan, published, read_study
 from tigerlite.studies.report import print_study, save_study
@@ -72,6 +73,8 @@ def main(argv: Sequence[str]) -> None:
         save_study(folder, title, summary, study.config.seeds_set)
         if command.sweep is not None:
             save_over(folder, records)
+        else:
+            save_grid(folder, records)
         print_study(title, summary, study.config.seeds_set)
         print(f"Records, table and plot are in {folder}")
 

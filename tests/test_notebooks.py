@@ -16,9 +16,13 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 @pytest.fixture(scope="module")
 def demo_run(tmp_path_factory) -> Path:
-    """The demo on its first users, with the small preset and one epoch."""
-    files = [ROOT / "configs" / "demo.yaml", ROOT / "configs" / "hardware" / "cpu_small.yaml"]
+    """The demo on its first users with the small preset: MTGRec, so that all notebooks have something to show."""
+    files = [ROOT / "configs" / name for name in ("demo.yaml", "models/mtgrec.yaml", "hardware/cpu_small.yaml")]
     flags = ["--prepare.demo.max_users=60", "--tokenize.rqvae.codebook_sizes=[32,32,32]", "--tokenize.rqvae.epochs=10"]
+    sampling = "--pretrain.identifiers.sampling."
+    flags += ["--tokenize.members=3", "--finetune.identifiers.central=2", "--pretrain.tiger.epochs=2"]
+    flags += [f"{sampling}influence=directional", f"{sampling}warmup_epochs=1", f"{sampling}validation_share=1.0"]
+    flags += ["--evaluate.ensemble=true", "--evaluate.free_beam=level"]
     config = parse(PipelineConfig, [*(f"--config={file}" for file in files), *flags], program="test")
     config = replace(config, out=tmp_path_factory.mktemp("demo") / "run")
     train(config)

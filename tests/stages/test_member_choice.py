@@ -10,7 +10,7 @@ from tests.callbacks import test_group_sampling as mixing
 from tigerlite.config import ConfigError, InputError, fingerprint, from_dict
 from tigerlite.recommenders.tiger import TIGER
 from tigerlite.stages import recommend
-from tigerlite.stages.member_choice import IdentifiersConfig
+from tigerlite.stages.member_choice import IdentifiersConfig, track_groups
 from tigerlite.stages.pipeline import PipelineConfig, train
 from tigerlite.stages.recommend import RecommendConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
@@ -75,6 +75,28 @@ def test_members_are_chosen_from_the_centre_or_by_number():
         IdentifiersConfig(use="mixed", central=4).chosen(bank)
 
 
+class Wall:
+    """A tracker that keeps what it is shown."""
+
+    def __init__(self, shows_figures: bool) -> None:
+        self.shows_figures = shows_figures
+        self.shown = []
+
+    def figure(self, stage: str, name: str, file: Path) -> None:
+        self.shown.append((stage, name, file.is_file()))
+
+
+def test_draws_and_scores_are_shown_where_someone_looks(tmp_path):
+    records = [{"epoch": 1, "p": [0.25, 0.75], "scores": [0.0, 1.0]}]
+    wall, blind = Wall(True), Wall(False)
+    for tracker in (wall, blind, None):
+        track_groups(tracker, "pretrain", records, tmp_path)
+    assert wall.shown == [("pretrain", "probabilities", True), ("pretrain", "scores", True)]
+    assert blind.shown == []
+    track_groups(wall, "pretrain", [], tmp_path)
+    assert len(wall.shown) == 2
+
+
 def test_wrong_choices_are_refused():
     with pytest.raises(ConfigError, match=r"central=2 and members=\[0\] both choose; drop one"):
         IdentifiersConfig(use="each", central=2, members=(0,))
@@ -98,10 +120,13 @@ def test_the_chain_runs_from_a_window_of_epochs_to_an_evaluated_model(toy_settin
         "tokenize": {"members": 3, "rqvae": tokenizer},
         "pretrain": {"enabled": True, "tiger": tiger, "identifiers": {"use": "mixed", "sampling": sampling}},
         "finetune": {"tiger": tiger | {"epochs": 1}, "identifiers": {"use": "each", "central": 2}},
+        "evaluate": toy_settings["evaluate"] | {"ensemble": True, "free_beam": "level"},
     }
     run = train(from_dict(PipelineConfig, settings))
     assert [row["gap"] for row in json.loads((run.folders["tokenize"] / "drift.json").read_text())] == [1]
     assert len(json.loads((run.folders["pretrain"] / "groups.json").read_text())[0]["p"]) == 3
     chosen = json.loads((run.folders["finetune"] / "members.json").read_text())
     assert [member["source"]["epoch"] for member in chosen["members"]] == [3, 4]
+    rows = ["tiger", "tiger_ensemble", "popularity", "itemknn", "tiger_free_skipped", "tiger_free_kept"]
+    assert set(run.evaluation.metrics) == set(rows)
     assert run.evaluation.metrics["tiger"]["recall@10"] > 0

@@ -11,6 +11,14 @@ KINDS = {
     ),
     "usage": ("entropy of the codes' use per level, beside another run's", "tigerlite.reports.usage"),
     "results": ("head and tail, popularity deciles, prefix match, coverage", "tigerlite.reports.results"),
+    "longtail": (
+        "improvement over a baseline by training frequency of the held-out item",
+        "tigerlite.reports.longtail",
+    ),
+    "members": (
+        "several identifiers per item: drift, draws, scores, choice, cost",
+        "tigerlite.reports.members",
+    ),
     "example": ("one user: history, held-out item, recommendations with their codes", "tigerlite.reports.example"),
     "diagnostics": ("training curves, filter ratio and purity gain of the codes", "tigerlite.reports.diagnostics"),
 }

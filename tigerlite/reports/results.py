@@ -43,6 +43,10 @@ def report(run: Path, flags: Flags) -> None:
     slices, beyond = read_results(folder, SLICES), read_results(folder, BEYOND_ACCURACY)
     settings = json.loads((folder / "metrics.json").read_text())["settings"]
     console().print(f"{settings['split']} split, {slices['n_users']:,} users; popularity = training interactions")
+    if "invalid_rate" in settings:
+        by_length = sorted(settings["invalid_rate"].items(), key=lambda found: int(found[0]))
+        rates = ", ".join(f"{100 * rate:.2f} % of the first {length}" for length, rate in by_length)
+        console().print(f"Without the trie ({settings['free_beam']}) hypotheses are no item: {rates}", soft_wrap=True)
     columns = ("", "users", "items", "method", *SHOWN)
     print_table("Head and tail: mean ± standard error", columns, head_tail_rows(slices["head_tail"]))
     columns = ("decile of items (1: rarest)", *map(str, range(1, N_DECILES + 1)))

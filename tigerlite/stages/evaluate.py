@@ -19,10 +19,13 @@ from tigerlite.evaluation.ranking import CUTOFFS, ranks_in_list, summarise
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
 from tigerlite.recommenders.baselines.popularity import Popularity
+from tigerlite.recommenders.free_search import FOLLOWERS
 from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.item_index import ItemIndex
+from tigerlite.recommenders.member_ensemble import MemberEnsemble
 from tigerlite.recommenders.nextitem import NextItem
 from tigerlite.recommenders.training import TrainedRecommender
+from tigerlite.stages.free_decoding import FreeBeam, free_rows
 from tigerlite.stages.progress import shown
 from tigerlite.stages.slices import track_figures, write_slices
 from tigerlite.stages.trainer import Context
@@ -51,6 +54,13 @@ class EvaluateConfig:
     catalogue."""
     n_beams: int = 50
     """Beam width (50 in MTGRec, arXiv 2504.04400)."""
+    free_beam: str = "none"
+    """Also decode without the trie, as published code does: vocabulary (any token may follow: MTGRec, arXiv 2504.04400), level
+    (the codes of the level: UniGRec, 2601.17438) or none. Adds two rows, one that skips hypotheses that are no item and one
+    that leaves them their rank, and the rate of them."""
+    ensemble: bool = False
+    """Also rank by all fine-tuned members together, mean score plus votes (MTGRec's released code), in a row of its own; the
+    model stays the one that validation chose. Needs identifiers.use=each, or mixed in the last stage that trains."""
     approximate: bool = False
     """Look items up in an approximate faiss index instead of scoring them all, for inner-product models (method=nextitem) of
     large catalogues; the share of the exact lists that it finds is reported."""
@@ -70,6 +80,7 @@ class EvaluateConfig:
         check_choice("split", self.split, ("test", "validation"))
         check_choice("decoding", self.decoding, ("beam", "exact"))
         check(self.n_beams >= max(CUTOFFS), "n_beams", self.n_beams, f"an integer >= {max(CUTOFFS)}")
+        check_choice("free_beam", self.free_beam, ("none", *FOLLOWERS))
         check(self.n_probes >= 1, "n_probes", self.n_probes, "an integer >= 1")
         check(self.batch_size >= 1, "batch_size", self.batch_size, "an integer >= 1")
         check(self.n_examples >= 0, "n_examples", self.n_examples, "an integer >= 0")
@@ -78,9 +89,11 @@ class EvaluateConfig:
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """The section of a baseline that is not ranked, and the index where there is none."""
+        """The section of a baseline that is not ranked, and what is not asked for."""
         index = () if self.approximate else ("approximate", "n_probes")
-        return index if "itemknn" in self.baselines else (*index, "itemknn")
+        decodings = () if self.free_beam != "none" else ("free_beam",)
+        other = (*index, *decodings, *(() if self.ensemble else ("ensemble",)))
+        return other if "itemknn" in self.baselines else (*other, "itemknn")
 
     @property
     def users_per_batch(self) -> int:
@@ -104,30 +117,40 @@ class Evaluation:
 
 
 def run(
-    config: EvaluateConfig, dataset: RecDataset, model: Recommender, *, out: Path, context: Context | None = None
+    config: EvaluateConfig,
+    dataset: RecDataset,
+    model: Recommender,
+    ensemble: MemberEnsemble | None = None,
+    *,
+    out: Path,
+    context: Context | None = None,
 ) -> Evaluation:
     """Rank every held-out item under every method; write metrics, per-user ranks and examples.
 
     Raises:
-        InputError: if the split is empty, or an index is asked for and the model has no item embeddings.
+        InputError: if the split is empty, an index is asked for and the model has no item embeddings, a free beam and it writes
+            no identifiers, or an ensemble and there is none.
     """
     rows = dataset.test if config.split == "test" else dataset.validation
     if not len(rows):
         raise InputError(f"the data set has no {config.split} users; sequences need at least 3 interactions")
-    methods: dict[str, Recommender] = {model.name: model}
-    others = [name for name in config.baselines if name != model.name]
-    if "popularity" in others:
-        methods["popularity"] = Popularity.fit(dataset)
-    if "itemknn" in others:
-        methods["itemknn"] = ItemKNN.fit(dataset, config.itemknn)
-    if isinstance(model, GenerativeRecommender):
-        model.n_beams, model.decoding = config.n_beams, config.decoding
-    if isinstance(model, TrainedRecommender):
-        model.to((context or Context()).trainer.device())
+    if config.ensemble and ensemble is None:
+        raise InputError("evaluate.ensemble=true ranks by several members and none are given; set it to false")
+    methods = _methods(config, dataset, model, ensemble if config.ensemble else None)
+    for trained in (model, *(ensemble.models if config.ensemble else ())):
+        _set_up(trained, config, context or Context())
+    beam = None if config.free_beam == "none" else FreeBeam(model, config.free_beam, config.n_beams)
     found = _indexed(config, dataset, rows, model) if config.approximate else {}
+    if config.ensemble:
+        found |= {"ensemble_members": len(ensemble.models)}
     ranked = {name: _ranks(name, method, dataset, rows, config) for name, method in methods.items()}
     ranks = {name: value for name, (value, _) in ranked.items()}
     lists = {name: items for name, (_, items) in ranked.items()}
+    if beam is not None:
+        _, items = _ranks(f"{model.name} without trie", beam, dataset, rows, config)
+        free = free_rows(model.name, items, dataset.items[rows[:, 1]])
+        ranks, lists = ranks | free.ranks, lists | free.lists
+        found |= {"free_beam": config.free_beam, "invalid_rate": free.invalid}
     metrics = {name: summarise(value) for name, value in ranks.items()}
     settings = {
         "method": model.name,
@@ -156,6 +179,29 @@ def run(
     return load(out)
 
 
+def _methods(
+    config: EvaluateConfig, dataset: RecDataset, model: Recommender, ensemble: MemberEnsemble | None
+) -> dict[str, Recommender | MemberEnsemble]:
+    """What is ranked, by name: the model, the members together, the closed forms."""
+    methods: dict[str, Recommender | MemberEnsemble] = {model.name: model}
+    if ensemble is not None:
+        methods[ensemble.name] = ensemble
+    others = [name for name in config.baselines if name != model.name]
+    if "popularity" in others:
+        methods["popularity"] = Popularity.fit(dataset)
+    if "itemknn" in others:
+        methods["itemknn"] = ItemKNN.fit(dataset, config.itemknn)
+    return methods
+
+
+def _set_up(model: Recommender, config: EvaluateConfig, context: Context) -> None:
+    """Tell a model how to decode, and where."""
+    if isinstance(model, GenerativeRecommender):
+        model.n_beams, model.decoding = config.n_beams, config.decoding
+    if isinstance(model, TrainedRecommender):
+        model.to(context.trainer.device())
+
+
 def _indexed(config: EvaluateConfig, dataset: RecDataset, rows: np.ndarray, model: Recommender) -> dict[str, float]:
     """Give the model its index; what share of the exact lists it finds for the first 1,000 users."""
     if not isinstance(model, NextItem):
@@ -177,7 +223,11 @@ def load(folder: Path) -> Evaluation:
 
 
 def _ranks(
-    name: str, method: Recommender, dataset: RecDataset, rows: np.ndarray, config: EvaluateConfig
+    name: str,
+    method: Recommender | MemberEnsemble | FreeBeam,
+    dataset: RecDataset,
+    rows: np.ndarray,
+    config: EvaluateConfig,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ranks (U,) and ranked items (U, k), 0 where fewer than k could be returned, in the order of `rows`."""
     k = max(CUTOFFS)

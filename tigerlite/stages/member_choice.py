@@ -8,9 +8,10 @@ are the central members of the window, which is what `each` takes by default.
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,10 +21,14 @@ from tigerlite.config import ConfigError, InputError, check, check_choice, finge
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.group_batches import GroupBatches
 from tigerlite.distributed import is_rank_zero
+from tigerlite.evaluation.drift import plot_probabilities
+from tigerlite.evaluation.members import plot_scores
+from tigerlite.evaluation.pictures import save_figures
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.stages.trainer import BEST
 from tigerlite.tokenizers.bank import TokenizerBank
+from tigerlite.tracking import Tracker
 
 USES = ("primary", "mixed", "each")
 GROUPS_FILE = "groups.json"
@@ -106,6 +111,19 @@ def group_sampling(
             seed=settings.seed,
         )
     return GroupSampling(sampling, n_members=bank.n_members, seed=settings.seed, batches=batches)
+
+
+def track_groups(tracker: Tracker | None, stage: str, records: Sequence[dict[str, Any]], out: Path) -> None:
+    """Show in W&B how often members were drawn, and their scores, where matplotlib is installed and there was an update."""
+    if tracker is None or not tracker.shows_figures or not records:
+        return
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return
+    figures = {"probabilities": plot_probabilities(records), "scores": plot_scores(records)}
+    for name, file in save_figures(figures, out).items():
+        tracker.figure(stage, name, file)
 
 
 def best_of_members(

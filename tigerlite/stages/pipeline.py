@@ -25,6 +25,7 @@ from tigerlite.recommenders.teacher import load_teacher
 from tigerlite.run_file import write_run
 from tigerlite.stages import encode, evaluate, fuse, prepare, recommend, soft_inputs, tokenize
 from tigerlite.stages.encode import EncodeConfig
+from tigerlite.stages.ensemble import member_ensemble
 from tigerlite.stages.evaluate import EvaluateConfig, Evaluation
 from tigerlite.stages.fuse import FuseConfig
 from tigerlite.stages.prepare import PrepareConfig
@@ -71,6 +72,7 @@ class PipelineConfig:
         if self.teacher.enabled and self.fuse.file is not None:
             raise ConfigError("teacher.enabled=true and fuse.file name two teachers; drop one")
         self._check_collaborative()
+        self._check_ensemble()
         for name in ("pretrain", "finetune"):
             soft_inputs.check(name, getattr(self, name), self.tokenize, has_teacher=self.teacher.enabled)
         self._check_teacher_is_read()
@@ -102,6 +104,12 @@ class PipelineConfig:
                 "tokenize.method=letter aligns codes with collaborative embeddings and there are none; set "
                 "teacher.enabled=true or tokenize.letter.file, or tokenize.letter.alpha=0"
             )
+
+    def _check_ensemble(self) -> None:
+        """Refuse an ensemble where the last stage that trains makes one model of one identifier per item."""
+        name = "finetune" if self.finetune.enabled else "pretrain"
+        if self.evaluate.ensemble and getattr(self, name).identifiers.use == "primary":
+            raise ConfigError(f"evaluate.ensemble=true ranks by several members; set {name}.identifiers.use=each")
 
     @property
     def has_teacher(self) -> bool:
@@ -204,7 +212,9 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
         more = _more(config.finetune, runs, run)
         run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base, *more)
     if last >= STAGES.index("evaluate"):
-        run.evaluation = runs.stage("evaluate", evaluate, config.evaluate, run.dataset, run.model)
+        trained = runs.folders["finetune" if config.finetune.enabled else "pretrain"]
+        together = (member_ensemble(run.model, trained),) if config.evaluate.ensemble else ()
+        run.evaluation = runs.stage("evaluate", evaluate, config.evaluate, run.dataset, run.model, *together)
         runs.context.tracker.summary(run.evaluation.metrics[run.model.name])
     return run
 

@@ -40,6 +40,7 @@ from tigerlite.stages.member_choice import (
     best_of_members,
     group_sampling,
     require_same_catalogue,
+    track_groups,
 )
 from tigerlite.stages.objective import build_objective
 from tigerlite.stages.recommend_config import GENERATIVE, RecommendConfig
@@ -117,6 +118,7 @@ def run(
     model.cpu().save(out)
     if groups is not None:
         write_json(out / GROUPS_FILE, groups.records)
+        track_groups(context.tracker, stage, groups.records, out)
     if isinstance(model, NextItem):
         save_teacher(out / TEACHER, model.item_embeddings[1:], dataset.item_ids)
     return load(out)

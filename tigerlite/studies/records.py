@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def describe(job: Job, run: Run) -> dict[str, Any]:
     """The record of a finished run, as far as its folders say; memory is known to the process that ran it alone."""
     trained = {stage: folder for stage, folder in run.folders.items() if stage in TRAINED}
     method = run.model.name
-    closed_form = {name: found for name, found in run.evaluation.metrics.items() if name != method}
+    closed_form, decodings = other_rows(run.evaluation.metrics, method)
     return {
         "row": job.row,
         "dataset": job.dataset,
@@ -42,6 +42,7 @@ def describe(job: Job, run: Run) -> dict[str, Any]:
         "method": method,
         "metrics": run.evaluation.metrics[method],
         "baselines": closed_form,
+        "decodings": decodings,
         "settings": run.evaluation.settings,
         "validation": {stage: best_validation(folder) for stage, folder in trained.items()},
         "seconds": {stage: _provenance(folder)["seconds"] for stage, folder in run.folders.items()},
@@ -53,6 +54,17 @@ def describe(job: Job, run: Run) -> dict[str, Any]:
         "ranks": str(run.folders["evaluate"] / RANKS),
         "config": to_dict(job.config),
     }
+
+
+def other_rows(metrics: Mapping[str, Any], method: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The closed forms beside a model, and the model's other decodings, whose names begin with its own.
+
+    >>> other_rows({"tiger": 1, "tiger_ensemble": 2, "itemknn": 3}, "tiger")
+    ({'itemknn': 3}, {'tiger_ensemble': 2})
+    """
+    others = {name: found for name, found in metrics.items() if name != method}
+    decodings = {name: found for name, found in others.items() if name.startswith(f"{method}_")}
+    return {name: found for name, found in others.items() if name not in decodings}, decodings
 
 
 def append_record(folder: Path, record: dict[str, Any]) -> None:
