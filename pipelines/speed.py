@@ -16,6 +16,7 @@ BENCHMARKS = (
     "scale",
     "precision",
     "profile",
+    "allocator",
     "objective",
     "mtgrec",
     "influence",

@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tigerlite"
 
-GROUND = {"columns", "config", "artifacts", "distributed", "letter_index", "run_file"}
+GROUND = {"allocator", "columns", "config", "artifacts", "distributed", "letter_index", "run_file"}
 ALLOWED = {
+    "allocator": set(),
     "columns": set(),
     "config": set(),
     "distributed": set(),

@@ -66,12 +66,14 @@ def _speed(*arguments: str) -> Done:
             ],
             3,
         ),
+        ("allocator", [f"--train.{flag[2:]}" for flag in (*MODEL, *DATA, "--batch_size=4", "--n_batches=1")], 8),
         ("scale", [*MODEL, *DATA, "--axis=history", "--values=[2, 3]", "--batch=2"], 4),
     ],
 )
 def test_benchmark_prints_a_table_and_writes_json(name, flags, n_rows, tmp_path):
     out = tmp_path / "folder" / "speed.json"
-    done = _speed(name, *flags, "--repeats=2", f"--out={out}")
+    repeats = "--train.repeats=2" if name == "allocator" else "--repeats=2"
+    done = _speed(name, *flags, repeats, f"--out={out}")
     assert done.returncode == 0, done.stderr
     document = json.loads(out.read_text())
     assert len(document["rows"]) == n_rows
@@ -234,9 +236,9 @@ def test_a_data_set_without_its_identifiers_is_one_line_and_exit_code_2(dataset_
 def test_unknown_benchmark_is_one_line_and_exit_code_2():
     done = _speed("trian")
     names = (
-        "train, nextitem, beam, tokenizer, tokenizer_quality, collapse, evaluate, scale, precision, profile, objective"
+        "train, nextitem, beam, tokenizer, tokenizer_quality, collapse, evaluate, scale, precision, profile, allocator"
     )
-    names += ", mtgrec, influence, unigrec"
+    names += ", objective, mtgrec, influence, unigrec"
     assert done.returncode == 2
     assert done.stderr == f"error: benchmark 'trian' is unknown; allowed: {names}\n"
 

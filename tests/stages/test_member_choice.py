@@ -58,7 +58,7 @@ def test_fine_tuning_members_needs_pre_trained_weights(tmp_path):
 
 def test_a_bank_of_another_catalogue_is_refused(base, tmp_path):
     bank = mixing.bank()
-    known = {"catalogue": fingerprint([f"i{item}" for item in range(12)])}
+    known = {"catalogue": fingerprint(list(mixing.circle().item_ids))}
     finetune(tmp_path / "same", base, TokenizerBank(bank.codes, bank.vocab, provenance=known), members=(0,))
     other = TokenizerBank(bank.codes, bank.vocab, provenance={"catalogue": "abc"})
     with pytest.raises(InputError, match="the bank was made for the catalogue abc, the data set's is"):

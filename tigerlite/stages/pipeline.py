@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tigerlite.allocator import keep_freed_memory
 from tigerlite.artifacts import Runs
 from tigerlite.config import ConfigError, check_choice, to_dict
 from tigerlite.data.dataset import RecDataset
@@ -182,6 +183,7 @@ def train(config: PipelineConfig, tables: "Tables | None" = None) -> Run:
         tables: interactions and items given as frames instead of files (`tigerlite.data.readers.tabular.tables_from_frames`).
     """
     config = config.seeded()
+    keep_freed_memory()
     tracker = Tracker(config.out, config.tracking, to_dict(config))
     runs = Runs(config.out, Context(trainer=config.trainer, tracker=tracker))
     try:
