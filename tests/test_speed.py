@@ -66,13 +66,13 @@ def _speed(*arguments: str) -> Done:
             ],
             3,
         ),
-        ("allocator", [f"--train.{flag[2:]}" for flag in (*MODEL, *DATA, "--batch_size=4", "--n_batches=1")], 8),
+        ("allocator", [f"--training.{flag[2:]}" for flag in (*MODEL, *DATA, "--batch_size=4", "--n_batches=1")], 8),
         ("scale", [*MODEL, *DATA, "--axis=history", "--values=[2, 3]", "--batch=2"], 4),
     ],
 )
 def test_benchmark_prints_a_table_and_writes_json(name, flags, n_rows, tmp_path):
     out = tmp_path / "folder" / "speed.json"
-    repeats = "--train.repeats=2" if name == "allocator" else "--repeats=2"
+    repeats = "--training.repeats=2" if name == "allocator" else "--repeats=2"
     done = _speed(name, *flags, repeats, f"--out={out}")
     assert done.returncode == 0, done.stderr
     document = json.loads(out.read_text())

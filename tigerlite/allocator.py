@@ -23,4 +23,5 @@ def keep_freed_memory(thresholds: dict[int, int] = KEPT) -> bool:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
-    return all([mallopt(name, value) == 1 for name, value in thresholds.items()])
+    accepted = [mallopt(name, value) == 1 for name, value in thresholds.items()]
+    return all(accepted)

@@ -21,7 +21,7 @@ ATTENTION = ("bidirectional", "causal")
 class Config:
     """Sizes of the benchmark."""
 
-    train: train.Config = field(default_factory=train.Config)
+    training: train.Config = field(default_factory=train.Config)
     """What a step trains."""
     out: Path | None = None
     """JSON file to write."""
@@ -34,7 +34,7 @@ def run(config: Config) -> None:
     cases = [
         Case(
             name=f"{attention}, {precision}, {name}",
-            call=_under(train.training_steps(config.train, attention, precision), thresholds),
+            call=_under(train.training_steps(config.training, attention, precision), thresholds),
             amount=2,
             baseline=f"{attention}, {precision}, system",
             precision=precision,
@@ -44,9 +44,9 @@ def run(config: Config) -> None:
         for name, thresholds in (("system", SYSTEM), ("kept", KEPT))
     ]
     print(
-        f"batch {config.train.batch_size}, {torch.get_num_threads()} threads; a pass = {config.train.n_batches} steps"
+        f"batch {config.training.batch_size}, {torch.get_num_threads()} threads; a pass = {config.training.n_batches} steps"
     )
-    rows = report(cases, measure(cases, config.train.repeats, "cpu"), unit="passes", device="cpu")
+    rows = report(cases, measure(cases, config.training.repeats, "cpu"), unit="passes", device="cpu")
     write(config.out, "allocator", config, rows)
 
 
