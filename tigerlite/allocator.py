@@ -1,4 +1,4 @@
-"""Memory that is freed stays with the process, which makes training on a CPU faster.
+"""Memory that is freed stays with the process, which spares training on a CPU the making of new pages.
 
 glibc asks the system for every tensor above a threshold and gives it back when it is freed; the system then zeroes the pages of
 the next one again. A training step frees and asks for the same sizes over and over. Results are the same to the last bit; the
