@@ -1,8 +1,8 @@
 """Memory that is freed stays with the process, which spares training on a CPU the making of new pages.
 
 glibc asks the system for every tensor above a threshold and gives it back when it is freed; the system then zeroes the pages of
-the next one again. A training step frees and asks for the same sizes over and over. Results are the same to the last bit; the
-process keeps the memory of its largest step, up to 2 GiB beyond what is in use.
+the next one again. A training step frees and asks for the same sizes over and over. The price is memory: what the largest step
+needed may stay with the process, and the thresholds hold for all that runs in it.
 """
 
 import ctypes

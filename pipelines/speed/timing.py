@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tigerlite.allocator import keep_freed_memory
 from tigerlite.config import InputError, to_dict
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -50,10 +49,9 @@ class Measured:
 
 
 def prepare(device: str) -> None:
-    """Refuse a device that is not there; freed memory is kept, for all sides alike, as in a run."""
+    """Refuse a device that is not there."""
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise InputError(f"device={device!r} is not available; allowed: cpu, or cuda on a machine with a GPU")
-    keep_freed_memory()
 
 
 def measure(cases: list[Case], repeats: int, device: str) -> dict[str, Measured]:
