@@ -32,6 +32,17 @@ def test_a_folder_without_weights_is_one_line(tmp_path):
         TokenWeights.load(tmp_path, "aaaa")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("token_weights.json", "{"), ("token_weights.json", '{"bank": "a"}'), ("token_weights.safetensors", "cut short")],
+)
+def test_damaged_weights_are_one_line(name, content, tmp_path):
+    TokenWeights({"frequency": torch.ones(3, 2)}, "a").save(tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=r"cannot be read \(.*\); take those of a finished run"):
+        TokenWeights.read(tmp_path)
+
+
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.0])
 def test_the_end_token_has_its_share_and_the_mean_stays_one(weight):
     table = with_end(torch.tensor([[1.6, 1.2, 0.8, 0.4]]), weight)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -80,12 +81,17 @@ class TokenWeights:
         """What `save` wrote, for whatever bank.
 
         Raises:
-            InputError: if there are none.
+            InputError: if there are none, or the files are not what `save` wrote.
         """
         if not (folder / _META).is_file() or not (folder / _TABLES).is_file():
             raise InputError(f"{folder} holds no token weights ({_TABLES} and {_META})")
-        meta = json.loads((folder / _META).read_text())
-        return cls(load_file(folder / _TABLES), meta["bank"], meta["statistics"], str(folder))
+        try:
+            meta = json.loads((folder / _META).read_text())
+            return cls(load_file(folder / _TABLES), meta["bank"], meta["statistics"], str(folder))
+        except (ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise InputError(
+                f"the token weights in {folder} cannot be read ({error}); take those of a finished run"
+            ) from None
 
     @cached_property
     def fingerprint(self) -> str:
