@@ -1,6 +1,6 @@
 import torch
 
-from tigerlite.recommenders.attention import CrossAttention, SelfAttention, attend
+from tigerlite.recommenders.attention import CrossAttention, SelfAttention, attend, split_heads
 from tigerlite.recommenders.dropout import Dropout
 
 
@@ -45,3 +45,19 @@ def test_queries_of_one_user_do_not_see_each_other_in_cross_attention():
     together = attention(queries, memory, torch.zeros(1))
     alone = torch.cat([attention(query, memory, torch.zeros(1)) for query in queries.split(1, dim=1)], dim=1)
     torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
+
+
+def test_heads_are_split_as_by_views_and_so_is_their_gradient():
+    projected = torch.randn(2, 5, 3 * 4 * 6, dtype=torch.float64, requires_grad=True)
+    parts = split_heads(projected, 3, 4)
+    expected = projected.view(2, 5, 3, 4, 6).permute(2, 0, 3, 1, 4).unbind(0)
+    for part, wanted in zip(parts, expected, strict=True):
+        assert part.is_contiguous()
+        assert torch.equal(part, wanted)
+    assert torch.autograd.gradcheck(lambda states: split_heads(states, 3, 4), projected)
+
+
+def test_a_part_that_nothing_uses_gets_a_gradient_of_zero():
+    projected = torch.randn(1, 2, 2 * 3, requires_grad=True)
+    split_heads(projected, 2, 1)[0].sum().backward()
+    assert torch.equal(projected.grad, torch.tensor([1.0, 1, 1, 0, 0, 0]).expand(1, 2, 6))

@@ -1,10 +1,11 @@
 """T5's multi-head attention (arXiv 1910.10683): no 1/sqrt(d) scaling, no linear biases, scores shifted by a given bias.
 
-Queries, keys and values of self-attention come from one fused projection and are taken apart by `unbind`: `select`
-instead writes a zero-filled gradient of the whole projection for each of the three. Cross-attention projects keys and
+Queries, keys and values of self-attention come from one fused projection. Cross-attention projects keys and
 values apart from its queries, because beams share them: they are computed once per user and beams lie along the query
 axis.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,28 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, dropout:
         return torch.matmul(dropout(weights.to(values.dtype)), values)
     rate = dropout.rate if dropout.training else 0.0
     return F.scaled_dot_product_attention(queries, keys, values, bias.to(queries.dtype), dropout_p=rate, scale=1.0)
+
+
+def split_heads(projected: Tensor, n_parts: int, n_heads: int) -> tuple[Tensor, ...]:
+    """Parts (B, H, S, d) of a fused projection (B, S, n_parts*H*d), each laid out for batched products."""
+    return _SplitHeads.apply(projected.unflatten(-1, (n_parts, n_heads, -1)))
+
+
+class _SplitHeads(torch.autograd.Function):
+    """(B, S, P, H, d) -> P tensors (B, H, S, d) by one copy; the gradient takes one as well, where autograd takes two."""
+
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor) -> tuple[Tensor, ...]:
+        ctx.shape = projected.shape
+        return projected.permute(2, 0, 3, 1, 4).contiguous().unbind(0)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        whole = gradients[0].new_empty(ctx.shape)
+        for part, gradient in zip(whole.unbind(2), gradients, strict=True):
+            part.copy_(gradient.transpose(1, 2))
+        return whole
 
 
 class SelfAttention(nn.Module):
@@ -54,9 +77,7 @@ class SelfAttention(nn.Module):
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
         """New hidden states (B, S, D) from `hidden` (B, S, D) and a bias that broadcasts to (B, H, S, S)."""
         n_rows, length, _ = hidden.shape
-        # (B, S, 3*H*d) -> (3, B, H, S, d): one copy lays out all three for the batched products
-        split = self.projection(hidden).view(n_rows, length, 3, self.n_heads, self.d_kv).permute(2, 0, 3, 1, 4)
-        queries, keys, values = split.contiguous().unbind(0)
+        queries, keys, values = split_heads(self.projection(hidden), 3, self.n_heads)
         mixed = attend(queries, keys, values, bias, self.dropout)
         return self.output(mixed.transpose(1, 2).reshape(n_rows, length, -1))
 
@@ -103,10 +124,7 @@ class CrossAttention(nn.Module):
 
     def memory(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values, each (B, H, S, d), of `encoded` (B, S, D)."""
-        n_rows, length, _ = encoded.shape
-        split = self.memory_projection(encoded).view(n_rows, length, 2, self.n_heads, self.d_kv).permute(2, 0, 3, 1, 4)
-        keys, values = split.contiguous().unbind(0)
-        return keys, values
+        return split_heads(self.memory_projection(encoded), 2, self.n_heads)
 
     def forward(self, hidden: Tensor, memory: tuple[Tensor, Tensor], bias: Tensor) -> Tensor:
         """New hidden states (B, Q, D) of queries `hidden` (B, Q, D); Q are tokens or beams."""

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from tigerlite.config import check
 from tigerlite.recommenders.attention import CrossAttention, SelfAttention
 from tigerlite.recommenders.dropout import Dropout
+from tigerlite.recommenders.rms_norm import RMSNorm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,6 @@ class DecoderBlock(nn.Module):
         return self.dropout.add(hidden, self.feed_forward(self.feed_forward_norm(hidden)))
 
 
-def rms_norm(config: T5Config) -> nn.RMSNorm:
+def rms_norm(config: T5Config) -> RMSNorm:
     """T5's normalisation: scale only, epsilon 1e-6."""
-    return nn.RMSNorm(config.d_model, eps=1e-6)
+    return RMSNorm(config.d_model, eps=1e-6)
