@@ -11,7 +11,7 @@ The chain is that of `tigerlite/stages/pipeline.py` without the stages that make
 from tiger import main as train_and_show  # the script beside this one
 
 from tigerlite.config import ConfigError, run
-from tigerlite.stages.pipeline import PipelineConfig
+from tigerlite.stages.pipeline_config import PipelineConfig
 
 
 def main(config: PipelineConfig) -> None:

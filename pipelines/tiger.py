@@ -14,7 +14,8 @@ from tigerlite.config import run
 from tigerlite.distributed import is_rank_zero
 from tigerlite.evaluation.figure import save_figure
 from tigerlite.evaluation.report import print_run
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 
 
 def main(config: PipelineConfig) -> None:

@@ -112,7 +112,8 @@ def tigerlite_command(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
 def toy_metrics(tmp_path_factory, toy_folder) -> dict:
     """Metrics of the toy pipeline, run once without a break."""
     from tigerlite.config import from_dict
-    from tigerlite.stages.pipeline import PipelineConfig, train
+    from tigerlite.stages.pipeline import train
+    from tigerlite.stages.pipeline_config import PipelineConfig
 
     settings = {**_toy_settings(toy_folder), "out": str(tmp_path_factory.mktemp("whole"))}
     return train(from_dict(PipelineConfig, settings)).evaluation.metrics

@@ -7,7 +7,7 @@ import yaml
 
 from tigerlite.config import known_keys, parse
 from tigerlite.recommenders.baselines import NETWORKS
-from tigerlite.stages.pipeline import PipelineConfig
+from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.studies import plan as plans
 from tigerlite.studies.sweeps import read_sweep
 

@@ -15,7 +15,8 @@ import pytest
 
 from tigerlite import __main__ as program
 from tigerlite.config import parse
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.trainer import TrainerConfig
 
 ROOT = Path(__file__).resolve().parents[1]

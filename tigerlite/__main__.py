@@ -34,7 +34,8 @@ def stage(name: str, argv: Sequence[str]) -> None:
     from tigerlite.distributed import is_rank_zero
     from tigerlite.evaluation.figure import save_figure
     from tigerlite.evaluation.report import print_run
-    from tigerlite.stages.pipeline import PipelineConfig, train
+    from tigerlite.stages.pipeline import train
+    from tigerlite.stages.pipeline_config import PipelineConfig
 
     description = f"The pipeline up to the stage {name}; finished stages are loaded, not run again."
     config = replace(parse(PipelineConfig, argv, program=f"tigerlite {name}", description=description), until=name)

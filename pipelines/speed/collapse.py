@@ -16,7 +16,8 @@ from pathlib import Path
 from speed.timing import write
 from tigerlite.config import ConfigError, check, parse
 from tigerlite.stages.identifiers import HEALTH
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 

@@ -19,9 +19,9 @@ def test_scores_are_shown_less_their_mean_over_the_members():
 
 def test_members_stand_in_the_order_of_their_epochs_and_the_chosen_one_in_colour():
     members = [
-        {"ndcg@10": 0.3, "source": {"epoch": 20}},
-        {"ndcg@10": 0.2, "source": {"epoch": 25}},
-        {"ndcg@10": 0.1, "source": {"epoch": 15}},
+        {"member": 0, "ndcg@10": 0.3, "source": {"epoch": 20}},
+        {"member": 1, "ndcg@10": 0.2, "source": {"epoch": 25}},
+        {"member": 2, "ndcg@10": 0.1, "source": {"epoch": 15}},
     ]
     axes = plot_choice({"chosen": 0, "members": members}).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [0.1, 0.3, 0.2]
@@ -32,3 +32,19 @@ def test_members_stand_in_the_order_of_their_epochs_and_the_chosen_one_in_colour
     ]
     colours = [bar.get_facecolor() for bar in axes.patches]
     assert colours[0] == colours[2] != colours[1]
+
+
+def test_members_of_one_start_stand_side_by_side():
+    sources = {member: {"epoch": epoch} for member, epoch in enumerate([20, 15])}
+    members = [
+        {"member": member, "ndcg@10": 0.1, "source": source, "start_epoch": start}
+        for start in (90, 80)
+        for member, source in sources.items()
+    ]
+    axes = plot_choice({"chosen": 1, "members": members}).axes[0]
+    assert [label.get_text().replace("\n", " ") for label in axes.get_xticklabels()] == [
+        "member 1 epoch 15 from epoch 80",
+        "member 0 epoch 20 from epoch 80",
+        "member 1 epoch 15 from epoch 90",
+        "member 0 epoch 20 from epoch 90",
+    ]

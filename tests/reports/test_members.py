@@ -36,7 +36,10 @@ UPDATES = [
 CHOICE = {
     "chosen": 1,
     "by": "validation ndcg@10",
-    "members": [{"ndcg@10": 0.1, "source": {"epoch": 7}}, {"ndcg@10": 0.2, "source": {"epoch": 8}}],
+    "members": [
+        {"member": 0, "ndcg@10": 0.1, "source": {"epoch": 7}},
+        {"member": 1, "ndcg@10": 0.2, "source": {"epoch": 8}},
+    ],
 }
 
 

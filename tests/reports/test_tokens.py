@@ -14,7 +14,8 @@ from tigerlite.evaluation.co_interaction import prefix_hits
 from tigerlite.reports.tokens import Flags, find, measure
 from tigerlite.reports.tokens_table import plot_tokens, rows
 from tigerlite.run_file import read_run
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 
 

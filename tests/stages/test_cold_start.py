@@ -10,7 +10,8 @@ from tigerlite.config import from_dict
 from tigerlite.data.sequences import item_counts
 from tigerlite.evaluation.ranking import summarise
 from tigerlite.evaluation.report import print_run
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tigerlite.recommenders.tiger import TIGER
 from tigerlite.stages import evaluate
 from tigerlite.stages.ensemble import member_ensemble
 from tigerlite.stages.evaluate import EvaluateConfig
-from tigerlite.stages.pipeline import PipelineConfig
+from tigerlite.stages.pipeline_config import PipelineConfig
 
 HISTORIES = torch.tensor([[1, 2, 3], [7, 8, 0]])
 

@@ -11,7 +11,8 @@ from tigerlite.config import ConfigError, InputError, fingerprint, from_dict
 from tigerlite.recommenders.tiger import TIGER
 from tigerlite.stages import recommend
 from tigerlite.stages.member_choice import IdentifiersConfig, track_groups
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.recommend import RecommendConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank

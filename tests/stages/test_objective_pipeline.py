@@ -12,7 +12,8 @@ from tigerlite.losses.token_weights.fitted import TokenWeights, spread
 from tigerlite.losses.token_weights.frequency import code_counts, frequency_weights
 from tigerlite.stages import prepare
 from tigerlite.stages.objective import target_counts
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.studies.plan import plan, read_study
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

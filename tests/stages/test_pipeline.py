@@ -16,7 +16,8 @@ import yaml
 
 from tigerlite.config import ConfigError, InputError, from_dict
 from tigerlite.stages import recommend
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,8 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero, world_size
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.stages import tokenize
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.trainer import Context, TrainerConfig
 from tigerlite.tokenizers.collaborative import Collaborative

@@ -15,7 +15,8 @@ from tigerlite.recommenders.unigrec import UniGRec
 from tigerlite.reports.usage import usage
 from tigerlite.serving.predictor import Predictor
 from tigerlite.stages.build_unigrec import build_unigrec
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.trainer import TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank

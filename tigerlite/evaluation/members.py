@@ -41,28 +41,36 @@ def plot_scores(records: Sequence[Mapping[str, Any]]) -> "Figure":
 def plot_choice(choice: Mapping[str, Any]) -> "Figure":
     """Validation NDCG@10 of every fine-tuned member, the chosen one in colour, from a stage's `members.json`.
 
-    The members of one tokenizer stand in the order of their epochs, so that a hump in the middle of the window can be seen.
+    The members of one tokenizer stand in the order of their epochs, so that a hump in the middle of the window can be seen, and
+    those that start from one epoch of pre-training side by side.
 
     Args:
-        choice: `chosen` (a number) and `members`: `ndcg@10` and `source` (epoch or seed) of each.
+        choice: `chosen` (a number) and `members`: `member`, `ndcg@10`, `source` (epoch or seed) and, where there are several,
+            `start_epoch` of each.
 
     Raises:
         InputError: without matplotlib.
     """
     figure, (axes,) = panels(1, width=max(4.5, 1.0 * len(choice["members"])), height=3.2)
-    members = sorted(enumerate(choice["members"]), key=lambda entry: entry[1]["source"].get("epoch", entry[0]))
+    members = sorted(enumerate(choice["members"]), key=lambda entry: _order(*entry))
     for place, (number, found) in enumerate(members):
         axes.bar(place, found["ndcg@10"], 0.7, color="C0" if number == choice["chosen"] else "lightgrey")
-    axes.set_xticks(range(len(members)), [member_label(number, found["source"], "\n") for number, found in members])
+    axes.set_xticks(range(len(members)), [member_label(found, "\n") for _, found in members])
     axes.set(ylabel="NDCG@10 (validation)", ylim=(0, None), title="fine-tuned members; blue is chosen")
     return figure
 
 
-def member_label(number: int, source: Mapping[str, Any], separator: str = ", ") -> str:
-    """What a member is called: its number, and the epoch or seed of its tokenizer.
+def member_label(found: Mapping[str, Any], separator: str = ", ") -> str:
+    """What a fine-tuned member is called: its number, the epoch or seed of its tokenizer, and where it started.
 
-    >>> member_label(0, {"epoch": 60, "n_distinct": 7}), member_label(2, {})
-    ('member 0, epoch 60', 'member 2')
+    >>> member_label({"member": 0, "source": {"epoch": 60}}), member_label({"member": 2, "source": {}, "start_epoch": 90})
+    ('member 0, epoch 60', 'member 2, from epoch 90')
     """
-    kind = next((name for name in ("epoch", "seed") if name in source), None)
-    return f"member {number}{separator}{kind} {source[kind]}" if kind else f"member {number}"
+    parts = [f"member {found['member']}"]
+    parts += [f"{kind} {found['source'][kind]}" for kind in ("epoch", "seed") if kind in found["source"]]
+    parts += [f"from epoch {found['start_epoch']}"] if "start_epoch" in found else []
+    return separator.join(parts)
+
+
+def _order(number: int, found: Mapping[str, Any]) -> tuple[int, int]:
+    return found.get("start_epoch", 0), found["source"].get("epoch", number)

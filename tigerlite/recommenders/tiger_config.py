@@ -44,6 +44,8 @@ class TIGERConfig:
     """Epochs between validations."""
     patience: int = 0
     """Stop after this many validations without a better NDCG@10; 0 = never."""
+    keep_epochs: tuple[int, ...] = ()
+    """Epochs, counted from 1, after which the model is kept beside the best, for `finetune.identifiers.start_epochs`."""
     seed: int = 0
     """Initialisation, data order and dropout."""
 
@@ -56,6 +58,8 @@ class TIGERConfig:
         check(self.n_validation_users >= 1, "n_validation_users", self.n_validation_users, "an integer >= 1")
         check(self.validate_every >= 1, "validate_every", self.validate_every, "an integer >= 1")
         check(self.patience >= 0, "patience", self.patience, "an integer >= 0")
+        for epoch in self.keep_epochs:
+            check(1 <= epoch <= self.epochs, "keep_epochs", epoch, f"epochs from 1 to epochs={self.epochs}")
         check_choice("encoder_attention", self.encoder_attention, ("bidirectional", "causal"))
         check_choice("head", self.head, ("level", "vocabulary", "trie"))
         check_choice("scoring", self.scoring, SCORINGS)
@@ -64,6 +68,11 @@ class TIGERConfig:
             check(self.scoring == "trie", "scoring", self.scoring, "trie with head=trie")
             check(self.label_smoothing == 0, "label_smoothing", self.label_smoothing, "0 with head=trie")
         check(not self.eos or self.head == "vocabulary", "eos", self.eos, "false with head=level; set head=vocabulary")
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Nothing is kept where no epoch is named."""
+        return () if self.keep_epochs else ("keep_epochs",)
 
     @property
     def is_causal(self) -> bool:

@@ -20,7 +20,7 @@ from tigerlite.reports.terminal import console, print_table
 from tigerlite.run_file import read_run
 from tigerlite.stages.member_banks import DRIFT, MEMBERS
 from tigerlite.stages.member_choice import CHOICE, GROUPS_FILE
-from tigerlite.stages.pipeline import STAGES
+from tigerlite.stages.pipeline_config import STAGES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,7 +126,7 @@ def choice_rows(choice: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """A row per fine-tuned member."""
     for number, found in enumerate(choice["members"]):
         chosen = "chosen" if number == choice["chosen"] else ""
-        yield (member_label(number, found["source"]), f"{found['ndcg@10']:.4f}", chosen)
+        yield (member_label(found), f"{found['ndcg@10']:.4f}", chosen)
 
 
 def cost_rows(folders: Mapping[str, Path], updates: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:

@@ -1,17 +1,16 @@
 """The members that an evaluation ranks together: fine-tuned models of one stage, or one model under each of its identifiers."""
 
-import json
 from pathlib import Path
 
 from tigerlite.config import InputError, to_dict
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.member_ensemble import MemberEnsemble
 from tigerlite.recommenders.tiger import TIGER
-from tigerlite.stages.member_choice import CHOICE
+from tigerlite.stages.member_choice import CHOICE, best_start_of_members
 
 
 def member_ensemble(model: Recommender, folder: Path) -> MemberEnsemble:
-    """All members, whether or not they were chosen by validation.
+    """All members, whether or not they were chosen by validation; of a member's several starts the best by validation.
 
     Args:
         model: what the stage gave; one trained on several identifiers is decoded under each.
@@ -26,8 +25,7 @@ def member_ensemble(model: Recommender, folder: Path) -> MemberEnsemble:
         raise InputError(
             f"{folder} holds one model of one identifier per item; set finetune.identifiers.use=each for an ensemble"
         )
-    n_members = len(json.loads((folder / CHOICE).read_text())["members"])
-    return MemberEnsemble([TIGER.load(folder / f"member-{member}") for member in range(n_members)])
+    return MemberEnsemble([TIGER.load(place) for place in best_start_of_members(folder)])
 
 
 def _under(model: TIGER, member: int) -> TIGER:

@@ -5,7 +5,8 @@ from typing import Any
 
 from tigerlite.config import from_dict
 from tigerlite.serving.predictor import Predictor
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 
 
 def fit(interactions: Any, items: Any = None, *, out: str | Path, settings: dict[str, Any] | None = None) -> Predictor:

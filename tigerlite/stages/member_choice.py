@@ -1,14 +1,14 @@
 """Which of a bank's identifiers per item a recommender trains on: one, several mixed, or several one after the other.
 
-MTGRec (arXiv 2504.04400) pre-trains on all members mixed and fine-tunes a model for each of some of them; the one with the
-best validation NDCG@10 is the result, and the test split is read once, for it. The released launcher's fine-tuning lists
-are the central members of the window, which is what `each` takes by default.
+MTGRec (arXiv 2504.04400) pre-trains on all members mixed and fine-tunes a model for each of some of them, from one or several
+epochs of pre-training; the one with the best validation NDCG@10 is the result, and the test split is read once, for it. The
+released launcher's fine-tuning lists are the central members of the window, which is what `each` takes by default.
 """
 
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,9 @@ class IdentifiersConfig:
     """The first so many members, which are the most central; 0 = all with use=mixed, 5 with use=each (MTGRec's lists)."""
     members: tuple[int, ...] = ()
     """These members instead, by number."""
+    start_epochs: tuple[int, ...] = ()
+    """Used by use=each: a model per member from each of these pre-training epochs (`pretrain.tiger.keep_epochs`) instead of
+    from the best by validation."""
     sampling: GroupSamplingConfig = field(default_factory=GroupSamplingConfig)
     """Used by use=mixed."""
 
@@ -56,12 +59,14 @@ class IdentifiersConfig:
         check(self.central >= 0, "central", self.central, "an integer >= 0")
         if self.central and self.members:
             raise ConfigError(f"central={self.central} and members={list(self.members)} both choose; drop one")
+        if self.start_epochs and self.use != "each":
+            raise ConfigError(f"start_epochs={list(self.start_epochs)} is for use=each, not {self.use}; drop it")
 
     @property
     def unused(self) -> tuple[str, ...]:
         """What only several members read."""
         if self.use == "primary":
-            return ("central", "members", "sampling")
+            return ("central", "members", "start_epochs", "sampling")
         return ("sampling",) if self.use == "each" else ()
 
     def chosen(self, bank: TokenizerBank) -> TokenizerBank:
@@ -127,14 +132,18 @@ def track_groups(tracker: Tracker | None, stage: str, records: Sequence[dict[str
 
 
 def best_of_members(
-    bank: TokenizerBank, train: Callable[[TokenizerBank, Path], Recommender | None], out: Path
+    bank: TokenizerBank,
+    starts: Mapping[int | None, Recommender],
+    train: Callable[[TokenizerBank, Recommender, Path], Recommender | None],
+    out: Path,
 ) -> Path | None:
-    """Train a model per member of `bank` and put the one with the best validation NDCG@10 into `out`.
+    """Train a model per member of `bank` and start, and put the one with the best validation NDCG@10 into `out`.
 
     Args:
         bank: the chosen members.
-        train: trains on a bank of one member in a folder; a member whose folder has its result is not trained again.
-        out: gets `member-0/`, ..., `members.json` with all validation scores, and the files of the best.
+        starts: models to start from, by their epoch of pre-training; None where it is the best one.
+        train: trains on a bank of one member from a model in a folder; what is finished there is not trained again.
+        out: gets a folder per training, `members.json` with all validation scores, and the files of the best.
 
     Returns:
         `out` on the first process, None on the others.
@@ -144,22 +153,35 @@ def best_of_members(
     """
     known = bank.provenance.get("members", [{}] * bank.n_members)
     results = []
-    for number in range(bank.n_members):
-        folder = out / f"member-{number}"
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / CHOICE).exists():
-            train(bank.select([number]), folder)
+    for epoch, base in starts.items():
+        for member in range(bank.n_members):
+            name = f"member-{member}" if epoch is None else f"member-{member}-epoch-{epoch}"
+            (out / name).mkdir(parents=True, exist_ok=True)
+            if not (out / name / CHOICE).exists():
+                train(bank.select([member]), base, out / name)
+                if is_rank_zero():
+                    score = _validation(out / name / BEST)
+                    found = {"member": member, "folder": name, "ndcg@10": score, "source": known[member]}
+                    write_json(out / name / CHOICE, found if epoch is None else found | {"start_epoch": epoch})
             if is_rank_zero():
-                write_json(folder / CHOICE, {"ndcg@10": _validation(folder / BEST), "source": known[number]})
-        if is_rank_zero():
-            results.append(json.loads((folder / CHOICE).read_text()))
-            log.info("member %d (%s): validation NDCG@10 %.4f", number, known[number], results[-1]["ndcg@10"])
+                results.append(json.loads((out / name / CHOICE).read_text()))
+                log.info("%s (%s): validation NDCG@10 %.4f", name, known[member], results[-1]["ndcg@10"])
     if not is_rank_zero():
         return None
     best = max(range(len(results)), key=lambda number: results[number]["ndcg@10"])  # the more central of equals
-    shutil.copytree(out / f"member-{best}", out, dirs_exist_ok=True)
+    shutil.copytree(out / results[best]["folder"], out, dirs_exist_ok=True)
     write_json(out / CHOICE, {"chosen": best, "by": "validation ndcg@10", "members": results})
     return out
+
+
+def best_start_of_members(folder: Path) -> list[Path]:
+    """The folder of every member's model in a stage's folder; of several starts the best by validation."""
+    best: dict[int, dict[str, Any]] = {}
+    for found in json.loads((folder / CHOICE).read_text())["members"]:
+        member = found["member"]
+        if member not in best or found["ndcg@10"] > best[member]["ndcg@10"]:
+            best[member] = found
+    return [folder / best[member]["folder"] for member in sorted(best)]
 
 
 def _validation(checkpoint: Path) -> float:

@@ -11,6 +11,7 @@ from tigerlite.artifacts import write_json
 from tigerlite.callbacks.curriculum import Curriculum
 from tigerlite.callbacks.early_stopping import ResumableEarlyStopping
 from tigerlite.callbacks.epoch_seed import EpochSeed
+from tigerlite.callbacks.kept_epochs import KeptEpochs
 from tigerlite.callbacks.loss_trajectory import LossTrajectory
 from tigerlite.config import InputError, to_dict
 from tigerlite.data.datamodule import SequenceDataModule
@@ -34,6 +35,7 @@ from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.recommenders.training import TrainedRecommender
 from tigerlite.recommenders.unigrec import UniGRec
 from tigerlite.stages.build_unigrec import build_unigrec
+from tigerlite.stages.kept_models import KeptModels
 from tigerlite.stages.member_choice import (
     GROUPS_FILE,
     IdentifiersConfig,
@@ -55,7 +57,7 @@ def run(
     config: RecommendConfig,
     dataset: RecDataset,
     bank: TokenizerBank | None = None,
-    base: Recommender | None = None,
+    base: Recommender | KeptModels | None = None,
     embeddings: ItemEmbeddings | None = None,
     soft: SoftIdentifiers | None = None,
     weights: TokenWeights | None = None,
@@ -69,7 +71,8 @@ def run(
         config: what to train.
         dataset: sequences; the training part of each is all that is learnt from.
         bank: identifiers of the same catalogue, where the method reads them.
-        base: a trained model whose weights to start from: a TIGER or UniGRec, or a next-item model of the same network.
+        base: a trained model whose weights to start from: a TIGER or UniGRec, or a next-item model of the same network; with
+            identifiers.use=each also the models of several epochs.
         embeddings: of all items, where `config.needs_embeddings`.
         soft: tokenizer, its items and a teacher, for method=unigrec.
         weights: what is in `config.saved_weights`; None reads it.
@@ -128,21 +131,22 @@ def _train_each(
     config: RecommendConfig,
     dataset: RecDataset,
     bank: TokenizerBank,
-    base: Recommender | None,
+    base: Recommender | KeptModels | None,
     embeddings: ItemEmbeddings | None,
     weights: TokenWeights | None,
     out: Path,
     context: Context,
 ) -> Recommender | None:
-    """A model per member of the bank, all from the same weights; the best by validation is the result."""
+    """A model per member of the bank and model to start from; the best by validation is the result."""
     if base is None:
         raise InputError("identifiers.use=each starts from a pre-trained model; set pretrain.enabled=true")
     single = replace(config, identifiers=IdentifiersConfig())
+    starts = base.of_epoch if isinstance(base, KeptModels) else {None: base}
 
-    def train(member: TokenizerBank, folder: Path) -> Recommender | None:
-        return run(single, dataset, member, base, embeddings, None, weights, out=folder, context=context)
+    def train(member: TokenizerBank, start: Recommender, folder: Path) -> Recommender | None:
+        return run(single, dataset, member, start, embeddings, None, weights, out=folder, context=context)
 
-    place = best_of_members(bank, train, out)
+    place = best_of_members(bank, starts, train, out)
     return place and load(place)
 
 
@@ -200,6 +204,8 @@ def _train(
 ) -> None:
     monitor = f"{model.stage}/{model.monitor}"
     callbacks = [EpochSeed(settings.seed), *more]
+    if isinstance(settings, TIGERConfig) and settings.keep_epochs:
+        callbacks.append(KeptEpochs(out, settings.keep_epochs))
     if settings.patience:
         callbacks.append(ResumableEarlyStopping(monitor, patience=settings.patience, mode="max"))
     epochs = context.trainer.epochs(settings.epochs)

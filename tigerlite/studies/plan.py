@@ -18,7 +18,7 @@ from typing import Any
 from tigerlite.config import ConfigError, check, check_choice, decisive, fingerprint, parse, to_dict
 from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.stages import encode, evaluate, fuse, prepare, recommend, tokenize
-from tigerlite.stages.pipeline import PipelineConfig
+from tigerlite.stages.pipeline_config import PipelineConfig
 
 FILES, PUBLISHED = "configs", "published"
 SEEDED = ("recommender", "tokenizer")

@@ -15,7 +15,8 @@ import torch
 from tigerlite.artifacts import claimed
 from tigerlite.config import InputError
 from tigerlite.distributed import world_size
-from tigerlite.stages.pipeline import PipelineConfig, train
+from tigerlite.stages.pipeline import train
+from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.studies.plan import Job
 from tigerlite.studies.records import TRAINED, append_record, describe, read_records, select
 

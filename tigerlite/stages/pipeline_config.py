@@ -1,0 +1,147 @@
+"""What a run of the chain of stages can be told, and which combinations make no sense."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tigerlite.config import ConfigError, check_choice
+from tigerlite.stages import soft_inputs
+from tigerlite.stages.encode import EncodeConfig
+from tigerlite.stages.evaluate import EvaluateConfig
+from tigerlite.stages.fuse import FuseConfig
+from tigerlite.stages.prepare import PrepareConfig
+from tigerlite.stages.recommend_config import RecommendConfig
+from tigerlite.stages.tokenize_config import TokenizeConfig
+from tigerlite.stages.trainer import TrainerConfig
+from tigerlite.tracking import TrackingConfig
+
+STAGES = ("prepare", "encode", "teacher", "fuse", "tokenize", "pretrain", "finetune", "evaluate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineConfig:
+    """Everything that a run is made of; sections are the stages."""
+
+    out: Path = Path("runs/tigerlite")
+    """Folder of the stage folders."""
+    until: str = "evaluate"
+    """Last stage to run: prepare, encode, teacher, fuse, tokenize, pretrain, finetune or evaluate."""
+    seed: int | None = None
+    """Sets the seed of the tokenizer and of the recommender at once; null leaves each section its own."""
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+    teacher: RecommendConfig = field(default_factory=lambda: RecommendConfig(enabled=False, method="nextitem"))
+    """A recommender whose item embeddings the identifiers are made of, beside the text; needs method=nextitem."""
+    fuse: FuseConfig = field(default_factory=FuseConfig)
+    """How they are joined."""
+    tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
+    pretrain: RecommendConfig = field(default_factory=lambda: RecommendConfig(enabled=False))
+    finetune: RecommendConfig = field(default_factory=RecommendConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        check_choice("until", self.until, STAGES)
+        if self.teacher.enabled and self.teacher.method != "nextitem":
+            raise ConfigError(f"teacher.method={self.teacher.method!r} has no item embeddings; set it to nextitem")
+        if self.teacher.enabled and self.fuse.file is not None:
+            raise ConfigError("teacher.enabled=true and fuse.file name two teachers; drop one")
+        self._check_collaborative()
+        self._check_ensemble()
+        self._check_starts()
+        for name in ("pretrain", "finetune"):
+            soft_inputs.check(name, getattr(self, name), self.tokenize, has_teacher=self.teacher.enabled)
+        self._check_teacher_is_read()
+        if self.has_teacher and not self.tokenize.needs_embeddings:
+            raise ConfigError(
+                f"tokenize.method={self.tokenize.method} reads no embeddings, so a teacher changes nothing; "
+                "set teacher.enabled=false or tokenize.method=rqvae"
+            )
+
+    def _check_teacher_is_read(self) -> None:
+        """Refuse a teacher beside models that read no identifiers, unless the call ends in making them."""
+        trained = [stage for stage in (self.pretrain, self.finetune) if stage.enabled]
+        if self.has_teacher and trained and not self.needs_identifiers:
+            setting = "teacher.enabled=false" if self.teacher.enabled else "fuse.file=null"
+            raise ConfigError(
+                f"a teacher's embeddings go into identifiers, which method={trained[-1].method} does not read; set {setting}, or "
+                "finetune.method=tiger"
+            )
+
+    def _check_collaborative(self) -> None:
+        """Refuse LETTER without collaborative embeddings, or with those of two sources."""
+        if not self.tokenize.needs_collaborative:
+            return
+        file = self.tokenize.letter.file
+        if self.teacher.enabled and file is not None:
+            raise ConfigError("teacher.enabled=true and tokenize.letter.file name two teachers; drop one")
+        if not self.teacher.enabled and file is None:
+            raise ConfigError(
+                "tokenize.method=letter aligns codes with collaborative embeddings and there are none; set "
+                "teacher.enabled=true or tokenize.letter.file, or tokenize.letter.alpha=0"
+            )
+
+    def _check_ensemble(self) -> None:
+        """Refuse an ensemble where the last stage that trains makes one model of one identifier per item."""
+        name = "finetune" if self.finetune.enabled else "pretrain"
+        if self.evaluate.ensemble and getattr(self, name).identifiers.use == "primary":
+            raise ConfigError(f"evaluate.ensemble=true ranks by several members; set {name}.identifiers.use=each")
+
+    def _check_starts(self) -> None:
+        """Refuse epochs to start fine-tuning from that pre-training does not keep."""
+        starts, kept = self.finetune.identifiers.start_epochs, self.pretrain.tiger.keep_epochs
+        missing = [epoch for epoch in starts if not self.pretrain.enabled or epoch not in kept]
+        if self.finetune.enabled and missing:
+            raise ConfigError(
+                f"finetune.identifiers.start_epochs={list(starts)} names epoch {missing[0]}, which pre-training does not keep; "
+                f"set pretrain.enabled=true and pretrain.tiger.keep_epochs={list(starts)}"
+            )
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether there is a teacher."""
+        return self.teacher.enabled or self.fuse.file is not None
+
+    @property
+    def fuses(self) -> bool:
+        """Whether a teacher's embeddings join those of the texts; where codes are aligned or models distilled, they do not."""
+        distilled = any(stage.needs_teacher for stage in (self.pretrain, self.finetune))
+        aligned = self.tokenize.needs_collaborative or distilled
+        return self.fuse.file is not None or (self.teacher.enabled and not aligned)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether texts are embedded: not where their weight beside a teacher is 0, unless the call ends in doing so."""
+        left_out = self.fuses and not self.fuse.text and self.until != "encode"
+        return self.needs_embeddings and not left_out
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Sections of stages that do not run."""
+        off = [name for name in ("teacher", "pretrain", "finetune") if not getattr(self, name).enabled]
+        return (*off, *(() if self.fuses else ("fuse",)))
+
+    @property
+    def needs_identifiers(self) -> bool:
+        """Whether a stage up to `until` reads semantic ids, or the call ends in making them."""
+        trained = [stage for stage in (self.pretrain, self.finetune) if stage.enabled]
+        making = STAGES.index("prepare") < STAGES.index(self.until) < STAGES.index("pretrain")
+        return making or any(stage.needs_identifiers for stage in trained)
+
+    @property
+    def needs_embeddings(self) -> bool:
+        """Whether identifiers or the weights of a loss are made of item embeddings."""
+        trained = [stage for stage in (self.pretrain, self.finetune) if stage.enabled]
+        return self.tokenize.needs_embeddings or any(stage.needs_embeddings for stage in trained)
+
+    def seeded(self) -> "PipelineConfig":
+        """The config with `seed` written into the sections."""
+        if self.seed is None:
+            return self
+        return replace(
+            self,
+            teacher=self.teacher.with_seed(self.seed),
+            tokenize=self.tokenize.with_seed(self.seed),
+            pretrain=self.pretrain.with_seed(self.seed),
+            finetune=self.finetune.with_seed(self.seed),
+        )
