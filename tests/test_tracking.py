@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from tigerlite.config import ConfigError, InputError
-from tigerlite.tracking import Tracker, TrackingConfig
+from tigerlite.tracking import Tracker, TrackingConfig, append_metrics
 
 
 def rows(folder):
@@ -53,7 +53,7 @@ def test_one_wandb_run_serves_all_stages_with_a_step_of_their_own(tmp_path, monk
     tracker.log("finetune", {"train/loss": 1.0}, step=1)
     tracker.summary({"ndcg@10": 0.1})
     tracker.finish()
-    assert arguments["project"], arguments["group"] == ("p", "g")
+    assert (arguments["project"], arguments["group"]) == ("p", "g")
     assert arguments["mode"] == "offline"
     assert arguments["config"] == {"seed": 1}
     assert fake.defined == [("tokenize/*", "tokenize/step"), ("finetune/*", "finetune/step")]
@@ -63,6 +63,25 @@ def test_one_wandb_run_serves_all_stages_with_a_step_of_their_own(tmp_path, monk
     ]
     assert fake.summary == {"ndcg@10": 0.1}
     assert fake.finished
+
+
+def test_curves_of_a_stage_that_was_finished_before_are_shown_again(tmp_path, monkeypatch):
+    import wandb
+
+    fake = FakeRun()
+    monkeypatch.setattr(wandb, "init", lambda **given: fake)
+    append_metrics(tmp_path / "stage" / "metrics.csv", "finetune", {"finetune/train/loss": 2.0, "epoch": 0}, 4)
+    append_metrics(tmp_path / "stage" / "metrics.csv", "finetune", {"finetune/valid/ndcg@10": 0.25}, 9)
+    Tracker(tmp_path, TrackingConfig()).replay("finetune", tmp_path / "stage")  # without W&B nobody looks
+    tracker = Tracker(tmp_path, TrackingConfig(wandb=True))
+    tracker.replay("prepare", tmp_path / "prepared")  # trained nothing
+    tracker.replay("finetune", tmp_path / "stage")
+    assert fake.logged == [
+        {"finetune/step": 4, "finetune/train/loss": 2.0, "finetune/epoch": 0.0},
+        {"finetune/step": 9, "finetune/valid/ndcg@10": 0.25},
+    ]
+    assert fake.defined == [("finetune/*", "finetune/step")]
+    assert not (tmp_path / "metrics.csv").exists()
 
 
 def test_a_missing_wandb_is_one_line(tmp_path, monkeypatch):

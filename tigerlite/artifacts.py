@@ -53,6 +53,8 @@ class Runs:
         self.out = Path(out)
         self.context = context
         self.folders: dict[str, Path] = {}
+        self.found: list[str] = []
+        """Stages that this job did not build: finished before, or by another job."""
         self._job = _job()
 
     def stage(self, name: str, stage: Stage, config: Any, *inputs: Any) -> Any:
@@ -66,8 +68,10 @@ class Runs:
         """
         folder = self.out / f"{name}-{self._fingerprint(stage, config, inputs)}"
         self.folders[name] = folder
+        self.found.append(name)
 
         def build() -> None:
+            self.found.remove(name)
             part = folder.with_name(folder.name + ".part")
             part.mkdir(parents=True, exist_ok=True)
             started = time.time()

@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,25 @@ class Tracker:
         if not is_rank_zero():
             return
         rows = append_metrics(self.out / FILE, stage, metrics, step)
-        if self._run is not None:
-            if stage not in self._stages:
-                # Every stage counts its own steps; W&B's global step would have to be monotonic over all of them.
-                self._run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
-                self._stages.add(stage)
-            self._run.log({f"{stage}/step": step} | {_prefixed(stage, name): value for _, _, name, value in rows})
+        self._show(stage, step, {name: value for _, _, name, value in rows})
+
+    def replay(self, stage: str, folder: Path) -> None:
+        """Show W&B the curves of a stage that was finished before this call, as a sweep's trial may find it."""
+        file = folder / FILE
+        if self._run is None or not file.is_file():
+            return
+        with file.open(newline="") as stream:
+            for step, rows in groupby(csv.DictReader(stream), key=lambda row: int(row["step"])):
+                self._show(stage, step, {row["name"]: float(row["value"]) for row in rows})
+
+    def _show(self, stage: str, step: int, metrics: Mapping[str, float]) -> None:
+        if self._run is None:
+            return
+        if stage not in self._stages:
+            # Every stage counts its own steps; W&B's global step would have to be monotonic over all of them.
+            self._run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
+            self._stages.add(stage)
+        self._run.log({f"{stage}/step": step} | {_prefixed(stage, name): value for name, value in metrics.items()})
 
     @property
     def shows_figures(self) -> bool:

@@ -18,6 +18,7 @@ from tigerlite.config import ConfigError, InputError, from_dict
 from tigerlite.stages import recommend
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
+from tigerlite.tracking import Tracker
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,17 +33,22 @@ def metrics_of(out: Path) -> dict:
 
 
 def test_a_second_call_builds_nothing_and_a_changed_section_only_what_follows(toy_settings, tmp_path, monkeypatch):
+    replayed = []
+    monkeypatch.setattr(Tracker, "replay", lambda tracker, stage, folder: replayed.append(stage))
     first = train(config_for(toy_settings, tmp_path))
     assert set(first.folders) == {"prepare", "encode", "tokenize", "finetune", "evaluate"}
+    assert not replayed
     built = []
     original = recommend.run
     monkeypatch.setattr(recommend, "run", lambda *given, **named: built.append(1) or original(*given, **named))
     again = train(config_for(toy_settings, tmp_path))
     assert again.evaluation.metrics == first.evaluation.metrics
     assert not built
+    assert replayed == ["prepare", "encode", "tokenize", "finetune", "evaluate"]
     toy_settings["finetune"]["tiger"]["epochs"] = 1
     changed = train(config_for(toy_settings, tmp_path))
     assert built == [1]
+    assert replayed[5:] == ["prepare", "encode", "tokenize"]
     assert changed.folders["tokenize"] == first.folders["tokenize"]
     assert changed.folders["finetune"] != first.folders["finetune"]
 

@@ -65,6 +65,8 @@ def train(config: PipelineConfig, tables: "Tables | None" = None) -> Run:
     runs = Runs(config.out, Context(trainer=config.trainer, tracker=tracker))
     try:
         result = _chain(config, runs, tables)
+        for name in runs.found:
+            tracker.replay(name, runs.folders[name])
     finally:
         tracker.finish()
     if is_rank_zero():

@@ -57,6 +57,7 @@ def run_jobs(jobs: Sequence[Job], folder: Path, *, study: str) -> list[dict[str,
                 append_record(folder, record)
             made += 1
             _log_progress(record, len(jobs), len(waiting), (time.monotonic() - started) / made)
+            break  # a run that a dead process left may be free now, and comes first
         if len(waiting) == before:
             time.sleep(POLL_SECONDS)
     return select(read_records(folder), jobs)
