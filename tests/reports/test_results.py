@@ -22,7 +22,7 @@ def test_every_part_is_printed_and_drawn(run, capsys):
         "coverage@1",
     ):
         assert part in out
-    assert {file.name for file in run.glob("*.png")} == {"head_tail.png", "deciles.png"}
+    assert {file.name for file in run.glob("*.png")} == {"head_tail.png", "deciles.png", "transitions.png"}
 
 
 def test_prefix_match_runs_from_the_whole_identifier_to_its_first_code():

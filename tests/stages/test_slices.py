@@ -11,8 +11,9 @@ from tests.reference.prefix_match import slow_prefix_figures
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts
 from tigerlite.evaluation.beyond_accuracy import beyond_accuracy
-from tigerlite.evaluation.ranking import ranks_in_list
+from tigerlite.evaluation.ranking import ranks_in_list, summarise
 from tigerlite.evaluation.result_files import BEYOND_ACCURACY, SLICES, read_lists
+from tigerlite.evaluation.transitions import contributions
 from tigerlite.stages.slices import track_figures, write_slices
 from tigerlite.tracking import Tracker, TrackingConfig
 
@@ -34,7 +35,7 @@ def written(dataset, tmp_path) -> dict:
         name: ranks_in_list(torch.from_numpy(items), torch.from_numpy(targets)).numpy() for name, items in lists.items()
     }
     codes = np.concatenate([[[0, 0]], np.stack(np.unravel_index(np.arange(N_ITEMS), (3, 5)), axis=1)])
-    flat = write_slices(tmp_path, dataset, targets, ranks=ranks, lists=lists, codes=codes)
+    flat = write_slices(tmp_path, dataset, dataset.test, ranks=ranks, lists=lists, codes=codes)
     read = {name: json.loads((tmp_path / name).read_text()) for name in (SLICES, BEYOND_ACCURACY)}
     return {"targets": targets, "lists": lists, "ranks": ranks, "codes": codes, "flat": flat, "out": tmp_path, **read}
 
@@ -51,6 +52,13 @@ def test_head_and_tail_add_up_to_all_users(written):
         assert sum(side["n_users"] for side in sides.values()) == len(written["targets"])
         hits = sum(side["n_users"] * side["metrics"]["tiger"]["recall@10"] for side in sides.values())
         assert hits == pytest.approx((written["ranks"]["tiger"] > 0).sum())
+
+
+def test_what_every_kind_of_target_adds_is_the_whole(written):
+    found = written[SLICES]["transitions"]
+    assert sum(kind["n_users"] for kind in found.values()) == len(written["targets"])
+    for name, ranks in written["ranks"].items():
+        assert sum(contributions(found)[name]) == pytest.approx(summarise(ranks)["ndcg@10"])
 
 
 def test_prefix_match_is_that_of_the_lists_for_every_method(written):
@@ -76,7 +84,7 @@ def test_flat_numbers_name_method_and_side(written):
 
 
 def test_a_model_without_identifiers_has_no_prefix_match(written, dataset, tmp_path):
-    write_slices(tmp_path, dataset, written["targets"], ranks=written["ranks"], lists=written["lists"])
+    write_slices(tmp_path, dataset, dataset.test, ranks=written["ranks"], lists=written["lists"])
     assert json.loads((tmp_path / SLICES).read_text())["prefix_match"] == {}
 
 
@@ -93,7 +101,9 @@ class _Shown(Tracker):
 def test_figures_are_files_of_the_stage_and_shown(written):
     tracker = _Shown()
     track_figures(tracker, written["out"])
-    assert tracker.shown.keys() == {"evaluate/head_tail", "evaluate/deciles", "evaluate/prefix_match"}
+    assert tracker.shown.keys() == {
+        f"evaluate/{name}" for name in ("head_tail", "deciles", "transitions", "prefix_match")
+    }
     assert all(file.parent == written["out"] and file.exists() for file in tracker.shown.values())
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tigerlite.config import check
-from tigerlite.recommenders.scoring import Beams, best, check_fit, child_log_probs, padded
+from tigerlite.recommenders.scoring import Beams, Bonus, best, check_fit, child_log_probs, padded
 from tigerlite.recommenders.t5 import T5
 from tigerlite.recommenders.trie import Trie
 
@@ -37,6 +37,7 @@ def beam_search(
     scoring: str = "level",
     exclude: Tensor | None = None,
     calibration: Tensor | None = None,
+    bonus: Bonus | None = None,
 ) -> Beams:
     """The k most probable items of each user (TIGER, arXiv 2305.05065, section 3.3).
 
@@ -51,6 +52,7 @@ def beam_search(
             children of its prefix, `vocabulary` all tokens (as the published implementations score).
         exclude: (B, X) item ids that must not be returned, 0 for none.
         calibration: (n_nodes,) factor on the log-probability of every node of the trie; None = 1.
+        bonus: what is added to logits; None = nothing.
 
     Raises:
         InputError: if k > n_beams, the trie does not fit starts and sizes, or an excluded id is unknown.
@@ -79,7 +81,8 @@ def beam_search(
         if excluded is not None:
             allowed = children.legal & trie.has_other_leaves(children.nodes, level + 1, excluded)
             children = children._replace(legal=allowed)
-        log_probs = child_log_probs(model, hidden, children, starts[level], sizes[level], scoring)
+        more = None if bonus is None else bonus(level, nodes, hidden)
+        log_probs = child_log_probs(model, hidden, children, starts[level], sizes[level], scoring, more)
         if calibration is not None:
             log_probs = log_probs * calibration[children.nodes]
         candidates = (scores.unsqueeze(-1) + log_probs).masked_fill(~children.legal, -torch.inf).flatten(1)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tigerlite.config import check
-from tigerlite.recommenders.scoring import Beams, best, check_fit, child_log_probs, padded
+from tigerlite.recommenders.scoring import Beams, Bonus, best, check_fit, child_log_probs, padded
 from tigerlite.recommenders.t5 import T5, DecoderState
 from tigerlite.recommenders.trie import Trie
 
@@ -34,6 +34,7 @@ def exact_search(
     scoring: str = "level",
     exclude: Tensor | None = None,
     calibration: Tensor | None = None,
+    bonus: Bonus | None = None,
     max_rows: int = 8192,
 ) -> Beams:
     """The k most probable items of each user, none missed; arguments as in `beam_search`.
@@ -58,7 +59,7 @@ def exact_search(
     n_users, device = encoded.shape[0], encoded.device
     excluded = None if exclude is None else trie.exclusion(exclude)
     width = max(1, max_rows // max(n_users, 1))
-    walk = _Walk(model, trie, starts, sizes, scoring, excluded, calibration, k, width)
+    walk = _Walk(model, trie, starts, sizes, scoring, excluded, calibration, bonus, k, width)
     root = torch.zeros(1, dtype=torch.int64, device=device)
     tokens = root.expand(n_users, 1)
     nothing = (tokens[:, :0], torch.zeros(n_users, 0, device=device))
@@ -82,6 +83,7 @@ class _Walk:
     scoring: str
     excluded: Tensor | None
     calibration: Tensor | None
+    bonus: Bonus | None
     k: int
     width: int
     """Nodes evaluated at a time."""
@@ -133,7 +135,9 @@ class _Walk:
         if self.excluded is not None:
             allowed = children.legal & self.trie.has_other_leaves(children.nodes, level + 1, self.excluded)
             children = children._replace(legal=allowed)
-        log_probs = child_log_probs(self.model, hidden, children, self.starts[level], self.sizes[level], self.scoring)
+        more = None if self.bonus is None else self.bonus(level, nodes.expand(n_users, -1), hidden)
+        start, size = self.starts[level], self.sizes[level]
+        log_probs = child_log_probs(self.model, hidden, children, start, size, self.scoring, more)
         if self.calibration is not None:
             log_probs = log_probs * self.calibration[children.nodes]
         found = (scores.unsqueeze(-1) + log_probs).masked_fill(~children.legal, -torch.inf)

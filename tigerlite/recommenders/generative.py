@@ -22,7 +22,9 @@ from tigerlite.optim import SeparateGroup
 from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.beam_search import beam_search
 from tigerlite.recommenders.calibration import node_factors
+from tigerlite.recommenders.copying import Copying, Visits, visits_before, visits_of
 from tigerlite.recommenders.exact import exact_search
+from tigerlite.recommenders.scoring import Bonus
 from tigerlite.recommenders.t5 import T5
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
@@ -59,6 +61,7 @@ class GenerativeRecommender(TrainedRecommender):
         self.decoding = "beam"
         """beam (of n_beams) or exact (every item is scored): how `recommend` decodes; validation always takes a beam."""
         self.t5 = T5(config.t5, self.vocab.size)
+        self.copying: Copying | None = None
         self.trie = Trie(bank.primary)
         tokens = self.vocab.tokens(bank.codes)
         tokens[:, 0] = self.vocab.pad
@@ -127,7 +130,8 @@ class GenerativeRecommender(TrainedRecommender):
         """Cross-entropy of every label token of the target items (B,) given histories (B, T), shape (B, L)."""
         encoded, mask = self.encode(histories)
         labels = self._labels(targets)
-        return self._losses(self.t5.decode(self._decoder_tokens(labels), encoded, mask), targets, labels)
+        hidden = self.t5.decode(self._decoder_tokens(labels), encoded, mask)
+        return self._losses(hidden, targets, labels, None if self.copying is None else visits_of(histories))
 
     def prefix_losses(self, sequences: Tensor, first: Tensor) -> Tensor:
         """Cross-entropy of every label token of all targets of the sequences, shape (n_targets, L).
@@ -141,7 +145,8 @@ class GenerativeRecommender(TrainedRecommender):
         labels = self._labels(prefixes.targets)  # (B, P, L)
         hidden = self.t5.decode_targets(self._decoder_tokens(labels), encoded, prefixes.seen)
         wanted = prefixes.wanted
-        return self._losses(hidden[wanted], prefixes.targets[wanted], labels[wanted])
+        visits = None if self.copying is None else visits_before(sequences, wanted)
+        return self._losses(hidden[wanted], prefixes.targets[wanted], labels[wanted], visits)
 
     def _prefixes(self, sequences: Tensor, first: Tensor) -> Prefixes:
         """The targets of `prefix_losses` and what each reads."""
@@ -171,12 +176,12 @@ class GenerativeRecommender(TrainedRecommender):
     def _decoder_tokens(self, labels: Tensor) -> Tensor:
         return pad(labels[..., :-1], (1, 0), value=self.vocab.pad)
 
-    def _losses(self, hidden: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+    def _losses(self, hidden: Tensor, targets: Tensor, labels: Tensor, visits: Visits | None = None) -> Tensor:
         """Terms (B, L) of the loss of labels (B, L) under hidden states (B, L, D): cross-entropy, or the objective's."""
         if self.objective is None or not self.training:
-            return self._cross_entropy(hidden, targets, labels)
+            return self._cross_entropy(hidden, targets, labels, visits)
         context = LossContext(
-            cross_entropy=lambda states: self._cross_entropy(states, targets, labels),
+            cross_entropy=lambda states: self._cross_entropy(states, targets, labels, visits),
             without_history=lambda: self._states_without_history(labels),
         )
         terms = self.objective(hidden, targets, context)
@@ -188,25 +193,42 @@ class GenerativeRecommender(TrainedRecommender):
         encoded, mask = self.encode(labels.new_zeros(len(labels), 1))
         return self.t5.decode(self._decoder_tokens(labels), encoded, mask)
 
-    def _cross_entropy(self, hidden: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+    def _cross_entropy(self, hidden: Tensor, targets: Tensor, labels: Tensor, visits: Visits | None = None) -> Tensor:
         """Cross-entropy (B, L) of labels (B, L) under hidden states (B, L, D)."""
         smoothing = self.config.label_smoothing
-        if self.config.head == "level":
-            levels = zip(hidden.unbind(1), self.vocab.offsets, self.vocab.codebook_sizes, strict=True)
-            logits = [self.t5.code_logits(states, start, size) for states, start, size in levels]
-            return token_cross_entropy(logits, self.codes[targets], smoothing)
+        codes = self.codes[targets]
+        bonuses = None if self.copying is None or visits is None else list(self._bonuses(hidden, codes, visits))
         if self.config.head == "trie":
-            return torch.stack(list(self._legal_losses(hidden, self.codes[targets])), dim=1)
-        return token_cross_entropy(self.t5.logits(hidden).unbind(1), labels, smoothing)
+            return torch.stack(list(self._legal_losses(hidden, codes, bonuses)), dim=1)
+        levels = list(zip(self.vocab.offsets, self.vocab.codebook_sizes, strict=True))
+        if self.config.head == "level":
+            logits = [self.t5.code_logits(hidden[:, level], *place) for level, place in enumerate(levels)]
+            if bonuses is not None:
+                logits = [level + more for level, more in zip(logits, bonuses, strict=True)]
+            return token_cross_entropy(logits, codes, smoothing)
+        logits = list(self.t5.logits(hidden).unbind(1))
+        for level, more in enumerate(bonuses or []):
+            start, size = levels[level]
+            logits[level] = logits[level] + pad(more, (start, logits[level].shape[1] - start - size))
+        return token_cross_entropy(logits, labels, smoothing)
 
-    def _legal_losses(self, hidden: Tensor, codes: Tensor) -> Iterator[Tensor]:
+    def _bonuses(self, hidden: Tensor, codes: Tensor, visits: Visits) -> Iterator[Tensor]:
+        """Per level the bonus (B, K) on its codes, after those of the target (B, L) before them."""
+        visited = self.codes[visits.items]  # (B, T, L)
+        follows = visits.items > 0
+        for level, size in enumerate(self.vocab.codebook_sizes):
+            yield self.copying(level, hidden[:, level], visited[..., level], visits.ages, follows, size)
+            follows = follows & (visited[..., level] == codes[:, level, None])
+
+    def _legal_losses(self, hidden: Tensor, codes: Tensor, bonuses: list[Tensor] | None) -> Iterator[Tensor]:
         """Per level, cross-entropy (B,) of codes (B, L) among the codes that the trie allows after those before them."""
         nodes = torch.zeros(len(codes), dtype=torch.int64, device=codes.device)
         for level, wanted in enumerate(codes.unbind(1)):
             children = self.trie.expand(nodes, level)  # (B, C)
             place = ((children.codes == wanted[:, None]) & children.legal).long().argmax(dim=1)
             start, size = self.vocab.offsets[level], self.vocab.codebook_sizes[level]
-            logits = self.t5.code_logits(hidden[:, level], start, size).gather(1, children.codes)
+            logits = self.t5.code_logits(hidden[:, level], start, size)
+            logits = (logits if bonuses is None else logits + bonuses[level]).gather(1, children.codes)
             yield cross_entropy(logits.masked_fill(~children.legal, -torch.inf), place, reduction="none")
             nodes = children.nodes.gather(1, place[:, None])[:, 0]
 
@@ -247,5 +269,17 @@ class GenerativeRecommender(TrainedRecommender):
             scoring=self.config.scoring,
             exclude=exclude,
             calibration=self.calibration,
+            bonus=None if self.copying is None else self._bonus_in_search(visits_of(histories)),
         )
         return Recommendations(found.items, found.scores)
+
+    def _bonus_in_search(self, visits: Visits) -> Bonus:
+        """The bonus on the children of nodes of the trie."""
+        visited = self.codes[visits.items]  # (B, T, L)
+
+        def bonus(level: int, nodes: Tensor, hidden: Tensor) -> Tensor:
+            follows = self.trie.leads_to(nodes, level, visits.items)  # (B, W, T)
+            codes, ages = (values.unsqueeze(1).expand_as(follows) for values in (visited[..., level], visits.ages))
+            return self.copying(level, hidden, codes, ages, follows, self.vocab.codebook_sizes[level])
+
+        return bonus

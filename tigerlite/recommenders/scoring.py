@@ -4,7 +4,7 @@ A path's score is the sum over its levels of log p(code | history, codes before 
 by memory order: equal scores keep the lower code path at inner levels and the lower item id at the last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +27,13 @@ class Beams:
     """(B, k) float32, the sum over levels of log-probabilities."""
 
 
-def child_log_probs(model: T5, hidden: Tensor, children: Children, start: int, size: int, scoring: str) -> Tensor:
+Bonus = Callable[[int, Tensor, Tensor], Tensor]
+"""What is added to the logits (B, W, K) of a level's codes, of the level, nodes (B, W) and their decoder states (B, W, D)."""
+
+
+def child_log_probs(
+    model: T5, hidden: Tensor, children: Children, start: int, size: int, scoring: str, bonus: Tensor | None = None
+) -> Tensor:
     """Log-probability (B, W, C) of each child's code; meaningless where a child is not legal.
 
     Args:
@@ -35,12 +41,17 @@ def child_log_probs(model: T5, hidden: Tensor, children: Children, start: int, s
         start: token of code 0 of the children's level; `size`: number of codes of that level.
         scoring: what is normalised over: `level` all codes of the level, `trie` the legal children of the parent,
             `vocabulary` all tokens.
+        bonus: (B, W, K), added to the logits of the level's codes.
     """
     if scoring == "vocabulary":
         logits = model.logits(hidden)  # (B, W, V)
+        if bonus is not None:
+            logits[..., start : start + size] += bonus
         log_probs = logits[..., start : start + size] - logits.logsumexp(-1, keepdim=True)
         return log_probs.gather(-1, children.codes)
     logits = model.code_logits(hidden, start, size)  # (B, W, K)
+    if bonus is not None:
+        logits = logits + bonus
     if scoring == "level":
         return torch.log_softmax(logits, -1).gather(-1, children.codes)
     legal_logits = logits.gather(-1, children.codes).masked_fill(~children.legal, -torch.inf)

@@ -40,6 +40,8 @@ def start_from(base: GenerativeRecommender, model: GenerativeRecommender, *, oth
             "finetune.tiger the same t5 sizes and user_token (and unigrec.digits)"
         )
     model.t5.load_state_dict(theirs)
+    if model.copying is not None and base.copying is not None:
+        model.copying.load_state_dict(base.copying.state_dict())
 
 
 def moved(theirs: Tensor, old: SemanticVocab, ours: Tensor, new: SemanticVocab) -> Tensor:

@@ -21,12 +21,15 @@ from tigerlite.config import InputError, from_dict, to_dict
 from tigerlite.data.prefix_batches import PrefixBatch
 from tigerlite.data.sequences import Batch, most_recent
 from tigerlite.recommenders.calibration import load_calibration, save_calibration
+from tigerlite.recommenders.copying import Copying
 from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.member_draw import MemberDraw, Place
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.trie import Trie
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+_COPYING = "copying."
 
 
 class TIGER(GenerativeRecommender):
@@ -48,6 +51,8 @@ class TIGER(GenerativeRecommender):
         if bank.n_members > 1 and self.config.head == "trie":
             raise InputError(f"head=trie trains one identifier per item, not {bank.n_members}; set head=level")
         self.draw = MemberDraw(bank.n_members, bank.n_items)
+        if self.config.copy:
+            self.copying = Copying(self.vocab.n_levels, self.config.t5.d_model, self.config.max_history)
         self._skip_buffers()
 
     @property
@@ -131,16 +136,21 @@ class TIGER(GenerativeRecommender):
     def fingerprint(self) -> str:
         """Hex digest of the weights and codes."""
         digest = hashlib.sha256(self.codes.cpu().numpy().tobytes())
-        for name, value in sorted(self.t5.state_dict().items()):
+        for name, value in sorted(self._network().items()):
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
         if self.item_calibration is not None:
             digest.update(self.item_calibration.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
+    def _network(self) -> dict[str, Tensor]:
+        """All weights by name; those of the T5 without a prefix."""
+        copying = {} if self.copying is None else self.copying.state_dict()
+        return self.t5.state_dict() | {_COPYING + name: value for name, value in copying.items()}
+
     def save(self, folder: Path) -> None:
         """Write `model.safetensors`, `model.json` and the bank (`bank/`)."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.t5.state_dict().items()}
+        weights = {name: value.detach().cpu().contiguous() for name, value in self._network().items()}
         save_file(weights, folder / "model.safetensors")
         (folder / "model.json").write_text(json.dumps({"kind": "tiger", "config": to_dict(self.config)}, indent=1))
         self.bank.save(folder / "bank")
@@ -160,6 +170,8 @@ class TIGER(GenerativeRecommender):
         except FileNotFoundError as error:
             raise InputError(f"{error.filename} does not exist; {folder} holds no trained model") from None
         model = cls(settings["config"], TokenizerBank.load(folder / "bank"))
+        if model.copying is not None:
+            model.copying.load_state_dict({name: weights.pop(_COPYING + name) for name in model.copying.state_dict()})
         model.t5.load_state_dict(weights)
         factors = load_calibration(folder)
         if factors is not None:

@@ -32,6 +32,8 @@ class TIGERConfig:
     continue the target's prefix to an item, so that the probabilities of all items sum to one (needs scoring=trie)."""
     label_smoothing: float = 0.0
     """Mass of the target spread over the softmax's classes."""
+    copy: bool = False
+    """Add a learnt bonus to the codes that spell an item of the history again (`copying.py`; in no paper)."""
     scoring: str = "level"
     """How beam search normalises: level, trie (legal children) or vocabulary (as in the papers)."""
     valid_beams: int = 20
@@ -71,8 +73,8 @@ class TIGERConfig:
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Nothing is kept where no epoch is named."""
-        return () if self.keep_epochs else ("keep_epochs",)
+        """What is off by default, so that results keep the names they had before there was a choice."""
+        return tuple(name for name in ("copy", "keep_epochs") if not getattr(self, name))
 
     @property
     def is_causal(self) -> bool:

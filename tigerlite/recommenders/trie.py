@@ -108,13 +108,23 @@ class Trie(nn.Module):
         Args:
             excluded: from `exclusion`, (B, X).
         """
-        first, end = nodes, nodes + 1
-        for _ in range(self.n_levels - depth):
-            first, end = self.first_child[first].long(), self.first_child[end].long()
-        first, end = first - self.n_inner, end - self.n_inner
+        first, end = self._leaves_below(nodes, depth)
         below_first = torch.searchsorted(excluded, first.flatten(1)).view(first.shape)
         below_end = torch.searchsorted(excluded, end.flatten(1)).view(end.shape)
         return below_end - below_first < end - first
+
+    def leads_to(self, nodes: Tensor, depth: int, items: Tensor) -> Tensor:
+        """Whether nodes (B, W) of this depth are on the paths of items (B, X), bool (B, W, X); item 0 is on none."""
+        first, end = self._leaves_below(nodes, depth)
+        leaves = self.leaf_of_item[items].long().unsqueeze(1)
+        return (leaves >= first.unsqueeze(-1)) & (leaves < end.unsqueeze(-1)) & (items > 0).unsqueeze(1)
+
+    def _leaves_below(self, nodes: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+        """Position of the first leaf below each node of this depth, and of the one past the last."""
+        first, end = nodes, nodes + 1
+        for _ in range(self.n_levels - depth):
+            first, end = self.first_child[first].long(), self.first_child[end].long()
+        return first - self.n_inner, end - self.n_inner
 
 
 def _path_order(paths: Tensor) -> Tensor:

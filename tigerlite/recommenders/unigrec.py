@@ -29,6 +29,7 @@ from tigerlite.distributed import broadcast
 from tigerlite.evaluation.codes import codes_health
 from tigerlite.optim import SeparateGroup
 from tigerlite.recommenders.calibration import load_calibration, save_calibration
+from tigerlite.recommenders.copying import Visits
 from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.soft_batch import SoftBatch, expected_embeddings, means_of_seen, scattered, soften
 from tigerlite.recommenders.tiger_config import TIGERConfig
@@ -287,9 +288,9 @@ class UniGRec(GenerativeRecommender):
             embeddings, mask = torch.cat([user, embeddings], dim=1), pad(mask, (1, 0), value=True)
         return self.t5.encode_embeddings(embeddings, mask, self._visible(places.shape[1])), mask
 
-    def _cross_entropy(self, hidden: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+    def _cross_entropy(self, hidden: Tensor, targets: Tensor, labels: Tensor, visits: Visits | None = None) -> Tensor:
         """Cross-entropy (B, L + 1); with soft targets against the targets' mixtures, the digit against its code."""
-        hard = super()._cross_entropy(hidden, targets, labels)
+        hard = super()._cross_entropy(hidden, targets, labels, visits)
         if not (self.settings.soft_targets and self._soft is not None):
             return hard
         rows = torch.searchsorted(self._soft.items, targets)

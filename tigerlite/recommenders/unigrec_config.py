@@ -98,12 +98,14 @@ class UniGRecConfig:
         """Refuse a network or loss that soft identifiers cannot feed.
 
         Raises:
-            ConfigError: if EOS, or another head than the option needs, is on.
+            ConfigError: if EOS, copying, or another head than the option needs, is on.
         """
         if tiger.eos:
             raise ConfigError(
                 "tiger.eos=true ends inputs with a token, but unigrec reads mixtures; set tiger.eos=false"
             )
+        if tiger.copy:
+            raise ConfigError("tiger.copy=true is for method=tiger; set it to false with method=unigrec")
         if self.soft_targets and tiger.head != "level":
             raise ConfigError(
                 f"unigrec.soft_targets=true needs the codes of a level as classes; set tiger.head=level, not {tiger.head}"

@@ -15,6 +15,10 @@ KINDS = {
         "improvement over a baseline by training frequency of the held-out item",
         "tigerlite.reports.longtail",
     ),
+    "transitions": (
+        "of a study's folder: how much of NDCG@10 is repeats, transitions seen in training, new ones",
+        "tigerlite.studies.transitions",
+    ),
     "members": (
         "several identifiers per item: drift, draws, scores, choice, cost",
         "tigerlite.reports.members",

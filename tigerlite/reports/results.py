@@ -1,7 +1,8 @@
 """`tigerlite report results RUN`: who is served well, beyond the mean.
 
-Prints head and tail, popularity deciles, prefix match (arXiv 2601.17787, table 6 and figures 2 and 3) and the figures
-beyond accuracy; draws `head_tail.png`, `deciles.png` and `prefix_match.png` into the run's folder.
+Prints head and tail, popularity deciles, prefix match (arXiv 2601.17787, table 6 and figures 2 and 3), repeats and transitions
+(2603.19809) and the figures beyond accuracy; draws `head_tail.png`, `deciles.png`, `transitions.png` and `prefix_match.png` into
+the run's folder.
 """
 
 import json
@@ -14,6 +15,7 @@ from tigerlite.evaluation.pictures import save_figures, slice_figures
 from tigerlite.evaluation.report import method_order
 from tigerlite.evaluation.result_files import BEYOND_ACCURACY, SLICES, read_results
 from tigerlite.evaluation.slices import N_DECILES
+from tigerlite.evaluation.transitions import contributions
 from tigerlite.reports.run_folders import picture_folder, stage_folder
 from tigerlite.reports.terminal import console, print_table
 
@@ -49,6 +51,9 @@ def report(run: Path, flags: Flags) -> None:
         console().print(f"Without the trie ({settings['free_beam']}) hypotheses are no item: {rates}", soft_wrap=True)
     columns = ("", "users", "items", "method", *SHOWN)
     print_table("Head and tail: mean ± standard error", columns, head_tail_rows(slices["head_tail"]))
+    if "transitions" in slices:  # results of earlier versions lack them
+        columns = ("held-out item", "users", "method", *SHOWN, "adds to ndcg@10")
+        print_table("What a hit takes: mean ± standard error", columns, transition_rows(slices["transitions"]))
     columns = ("decile of items (1: rarest)", *map(str, range(1, N_DECILES + 1)))
     print_table("Where held-out and recommended items lie, % of entries", columns, decile_rows(slices["deciles"]))
     if slices["prefix_match"]:
@@ -71,6 +76,17 @@ def head_tail_rows(splits: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
                 values = found["metrics"][method]
                 shown = (f"{values[name]:.4f} ± {values[name + '_se']:.4f}" for name in SHOWN)
                 yield (f"{side}, {split}", *size, method, *shown)
+
+
+def transition_rows(kinds: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """A row per kind of target and method; the last column adds up to the method's NDCG@10 over all users."""
+    parts, n_users = contributions(kinds), max(sum(found["n_users"] for found in kinds.values()), 1)
+    for number, (kind, found) in enumerate(kinds.items()):
+        size = f"{found['n_users']:,} ({found['n_users'] / n_users:.1%})"
+        for method in method_order(found["metrics"]):
+            values = found["metrics"][method]
+            shown = (f"{values[name]:.4f} ± {values[name + '_se']:.4f}" for name in SHOWN)
+            yield (kind, size, method, *shown, f"{parts[method][number]:.4f}")
 
 
 def decile_rows(deciles: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

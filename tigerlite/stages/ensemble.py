@@ -31,5 +31,5 @@ def member_ensemble(model: Recommender, folder: Path) -> MemberEnsemble:
 def _under(model: TIGER, member: int) -> TIGER:
     """The model with the identifiers of one member; weights are shared."""
     alone = TIGER(to_dict(model.config), model.bank.select([member]), stage=model.stage).eval()
-    alone.t5 = model.t5
+    alone.t5, alone.copying = model.t5, model.copying
     return alone

@@ -167,7 +167,7 @@ def run(
     if cold is not None:
         write_json(out / COLD, asdict(cold))
     codes = model.bank.primary.numpy() if isinstance(model, GenerativeRecommender) else None
-    figures = write_slices(out, dataset, dataset.items[rows[:, 1]], ranks=ranks, lists=lists, codes=codes)
+    figures = write_slices(out, dataset, rows, ranks=ranks, lists=lists, codes=codes)
     write_json(out / EXAMPLES, _examples(model, dataset, rows, config))
     write_json(out / METRICS, {"metrics": metrics, "settings": settings})
     if context and context.tracker:

@@ -50,6 +50,10 @@ class FreeBeam:
             )
         if model.calibration is not None:
             raise InputError("decoding is calibrated on the trie (objective.method=igd); set evaluate.free_beam=none")
+        if model.copying is not None:
+            raise InputError(
+                "tiger.copy=true looks visited items up in the trie, which evaluate.free_beam has not; set it to none"
+            )
         self._model = model.eval()
         self._followers = followers
         self._n_beams = n_beams

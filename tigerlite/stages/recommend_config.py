@@ -42,6 +42,11 @@ class RecommendConfig:
         check_choice("method", self.method, METHODS)
         if self.objective.method == "cft" and not (self.tiger.user_token or self.tiger.eos):
             raise ConfigError("objective.method=cft reads an empty history, which needs tiger.user_token=true")
+        if self.tiger.copy and self.method == "tiger" and self.objective.method in ("cft", "rank"):
+            raise ConfigError(
+                f"objective.method={self.objective.method} subtracts or scales the decoder's states, which moves no bonus on "
+                "logits; set tiger.copy=false"
+            )
         if self.identifiers.use != "primary" and self.method != "tiger":
             raise ConfigError(f"identifiers.use={self.identifiers.use} needs method=tiger, not {self.method}")
         if self.method == "unigrec":

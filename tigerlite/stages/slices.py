@@ -1,4 +1,4 @@
-"""What the stage `evaluate` writes beside its metrics: lists, slices by popularity, prefix match, beyond accuracy.
+"""What the stage `evaluate` writes beside its metrics: lists, slices by popularity and by transition, prefix match, ...
 
 None of it changes a key or a value of `metrics.json`.
 """
@@ -17,6 +17,7 @@ from tigerlite.evaluation.pictures import save_figures, slice_figures
 from tigerlite.evaluation.prefix import prefix_matches, summarise_prefixes
 from tigerlite.evaluation.result_files import BEYOND_ACCURACY, SLICES, read_results, write_lists
 from tigerlite.evaluation.slices import head_tail, label_and_prediction_deciles
+from tigerlite.evaluation.transitions import by_kind, target_kinds
 from tigerlite.tracking import Tracker
 
 SCALARS = ("recall@10", "ndcg@10")
@@ -25,7 +26,7 @@ SCALARS = ("recall@10", "ndcg@10")
 def write_slices(
     out: Path,
     dataset: RecDataset,
-    targets: np.ndarray,
+    rows: np.ndarray,
     *,
     ranks: Mapping[str, np.ndarray],
     lists: Mapping[str, np.ndarray],
@@ -36,7 +37,7 @@ def write_slices(
     Args:
         out: the stage's folder.
         dataset: whose training part says how popular an item is.
-        targets: (U,) held-out item ids.
+        rows: (U, 2) user and position of the held-out item.
         ranks: method -> (U,) rank of the target, 0 where absent.
         lists: method -> (U, k) ranked item ids.
         codes: (N + 1, L) identifiers of the model; all methods are then matched by prefix.
@@ -44,11 +45,13 @@ def write_slices(
     Returns:
         Flat numbers for tracking, `METHOD/name`.
     """
-    counts = item_counts(dataset)
+    counts, targets = item_counts(dataset), dataset.items[rows[:, 1]]
+    kinds = target_kinds(dataset.items, dataset.offsets, dataset.train_ends, rows)
     beyond = {name: beyond_accuracy(items, counts) for name, items in lists.items()}
     slices = {
         "n_users": len(targets),
         "head_tail": head_tail(ranks, targets, counts),
+        "transitions": by_kind(ranks, kinds),
         "deciles": label_and_prediction_deciles(lists, targets, counts),
         "prefix_match": {} if codes is None else _prefixes(codes, targets, lists),
     }

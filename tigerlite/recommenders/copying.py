@@ -1,0 +1,102 @@
+"""Items that the user has had before: a learnt bonus on the codes that spell one of them.
+
+A classic next-item model repeats an item with ease: its state is close to the embedding of what it read last, and items are
+scored by inner products with the same embeddings. A generative one has to learn to spell the item again, code by code, and on
+short trainings it does not. Here the logit of a code is raised by
+
+    b[level, age] + u[level] . h    where the codes so far and this one begin the identifier of an item of the history,
+
+age being the number of items read since its last visit and h the decoder's state: few weights, all zero at the start. The idea
+is that of pointer-generator networks (arXiv 1704.04368), for repeated items RepeatNet (arXiv 1812.02646); both mix two
+distributions, which would need all terms of a target at once. A bonus on logits keeps a loss per code, so that weights of tokens
+and every search over the trie stay as they are. In no paper on semantic identifiers; off by default.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+SCALE = 10.0
+"""AdamW moves a weight by at most its learning rate a step; odds of some hundreds to one are to be reached in a thousand."""
+
+
+class Visits(NamedTuple):
+    """Items of histories, and how long ago each was."""
+
+    items: Tensor
+    """(n, T) int64 item ids, 0 where there is none."""
+    ages: Tensor
+    """(n, T) int64, items read since; meaningless where there is no item."""
+
+
+def visits_of(histories: Tensor) -> Visits:
+    """The visits of right-padded histories (B, T).
+
+    >>> visits_of(torch.tensor([[5, 6, 0]])).ages.tolist()
+    [[1, 0, -1]]
+    """
+    lengths = (histories > 0).sum(dim=1, keepdim=True)
+    return Visits(histories, lengths - 1 - torch.arange(histories.shape[1], device=histories.device))
+
+
+def visits_before(sequences: Tensor, wanted: Tensor) -> Visits:
+    """What each wanted target of whole sequences has before it, row by row.
+
+    Args:
+        sequences: (B, T + 1) item ids, right-padded.
+        wanted: (B, P) bool, which of the last P positions are targets.
+
+    >>> visits_before(torch.tensor([[5, 6, 7]]), torch.tensor([[True, True]])).items.tolist()
+    [[5, 0], [5, 6]]
+    """
+    rows, columns = wanted.nonzero(as_tuple=True)
+    places = sequences.shape[1] - wanted.shape[1] + columns[:, None]
+    before = places - 1 - torch.arange(sequences.shape[1] - 1, device=sequences.device)
+    return Visits(sequences[rows, :-1] * (before >= 0), before)
+
+
+class Copying(nn.Module):
+    """The bonus; vectors, so that weight decay leaves them alone.
+
+    Args:
+        n_levels: L, codes of an identifier.
+        d_model: D of the decoder's states.
+        max_history: T, ages that are told apart.
+    """
+
+    def __init__(self, n_levels: int, d_model: int, max_history: int) -> None:
+        super().__init__()
+        self._shapes = (n_levels, max_history), (n_levels, d_model)
+        self.of_age = nn.Parameter(torch.zeros(n_levels * max_history))
+        self.of_state = nn.Parameter(torch.zeros(n_levels * d_model))
+
+    def forward(self, level: int, states: Tensor, codes: Tensor, ages: Tensor, follows: Tensor, size: int) -> Tensor:
+        """Bonus (..., K) float32 on the logits of one level's codes.
+
+        Args:
+            level: 0 .. L - 1.
+            states: (..., D) of the decoder before the code.
+            codes: (..., T) of the visited items at this level.
+            ages: (..., T) of the visits.
+            follows: (..., T) bool, whether a visited item has the codes that came before.
+            size: K, codes of the level.
+        """
+        latest = _latest(codes, ages, follows, size)
+        with torch.autocast(states.device.type, enabled=False):
+            of_age, of_state = (
+                weights.view(shape)[level] * SCALE
+                for weights, shape in zip((self.of_age, self.of_state), self._shapes, strict=True)
+            )
+            by_age = of_age[ages.clamp(0, len(of_age) - 1)]
+            by_state = (states.float() * states.shape[-1] ** -0.5) @ of_state
+            bonus = (by_age + by_state.unsqueeze(-1)) * latest
+            return bonus.new_zeros(*states.shape[:-1], size).scatter_add(-1, codes, bonus)
+
+
+def _latest(codes: Tensor, ages: Tensor, follows: Tensor, size: int) -> Tensor:
+    """(..., T) bool: of the visits that spell the same code, the latest alone."""
+    never = codes.shape[-1] + 1
+    ages = torch.where(follows, ages, never)
+    youngest = ages.new_full((*ages.shape[:-1], size), never).scatter_reduce(-1, codes, ages, "amin")
+    return follows & (youngest.gather(-1, codes) == ages)
