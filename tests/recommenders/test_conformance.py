@@ -18,6 +18,7 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines import NETWORKS
+from tigerlite.recommenders.baselines.closed_forms import CLOSED_FORMS
 from tigerlite.recommenders.nextitem import NextItemConfig
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
@@ -60,6 +61,7 @@ FROZEN = UniGRecConfig(
 METHODS = {
     "tiger": RecommendConfig(tiger=TIGER),
     "tiger-causal": RecommendConfig(tiger=replace(TIGER, encoder_attention="causal")),
+    "tiger-copy": RecommendConfig(tiger=replace(TIGER, encoder_attention="causal", copy=True)),
     "unigrec": RecommendConfig(method="unigrec", tiger=TIGER, unigrec=JOINT),
     "unigrec-causal": RecommendConfig(
         method="unigrec", tiger=replace(TIGER, encoder_attention="causal"), unigrec=JOINT
@@ -75,8 +77,9 @@ METHODS = {
     **{name: next_item(name) for name in NETWORKS if name not in ("sasrec", "gru4rec")},
     "itemknn": RecommendConfig(method="itemknn"),
     "popularity": RecommendConfig(method="popularity"),
+    "recent": RecommendConfig(method="recent"),
 }
-SEQUENTIAL = [name for name in METHODS if name not in ("itemknn", "popularity")]
+SEQUENTIAL = [name for name in METHODS if name not in CLOSED_FORMS]
 TRAINED = SEQUENTIAL
 
 

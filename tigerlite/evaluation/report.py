@@ -89,7 +89,7 @@ def method_order(metrics: Mapping[str, Any]) -> list[str]:
     >>> method_order({"itemknn": {}, "popularity": {}, "tiger": {}})
     ['popularity', 'itemknn', 'tiger']
     """
-    baselines = [name for name in ("popularity", "itemknn") if name in metrics]
+    baselines = [name for name in ("popularity", "recent", "itemknn") if name in metrics]
     return baselines + [name for name in metrics if name not in baselines]
 
 

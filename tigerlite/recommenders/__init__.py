@@ -8,5 +8,6 @@ KINDS = {
     "unigrec": "tigerlite.recommenders.unigrec.UniGRec",
     "nextitem": "tigerlite.recommenders.nextitem.NextItem",
     "popularity": "tigerlite.recommenders.baselines.popularity.Popularity",
+    "recent": "tigerlite.recommenders.baselines.recent.Recent",
     "itemknn": "tigerlite.recommenders.baselines.itemknn.ItemKNN",
 }

@@ -17,8 +17,8 @@ from tigerlite.data.sequences import item_counts, row_batches
 from tigerlite.evaluation.cold import cold_slice
 from tigerlite.evaluation.ranking import CUTOFFS, ranks_in_list, summarise
 from tigerlite.recommenders.base import Recommender
-from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
-from tigerlite.recommenders.baselines.popularity import Popularity
+from tigerlite.recommenders.baselines.closed_forms import CLOSED_FORMS, closed_form
+from tigerlite.recommenders.baselines.itemknn import ItemKNNConfig
 from tigerlite.recommenders.free_search import FOLLOWERS
 from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.item_index import ItemIndex
@@ -69,7 +69,7 @@ class EvaluateConfig:
     exclude_history: bool = False
     """Never recommend an item of the user's history; fits data without repeat consumption, such as film ratings."""
     baselines: tuple[str, ...] = ("popularity", "itemknn")
-    """Closed-form baselines ranked on the same split: popularity, itemknn."""
+    """Closed-form baselines ranked on the same split: popularity, recent, itemknn."""
     itemknn: ItemKNNConfig = field(default_factory=ItemKNNConfig)
     batch_size: int = 256
     """Most users per batch; fewer where users x beams would pass 65,536. Changes nothing but speed and memory."""
@@ -85,7 +85,7 @@ class EvaluateConfig:
         check(self.batch_size >= 1, "batch_size", self.batch_size, "an integer >= 1")
         check(self.n_examples >= 0, "n_examples", self.n_examples, "an integer >= 0")
         for baseline in self.baselines:
-            check_choice("baselines", baseline, ("popularity", "itemknn"))
+            check_choice("baselines", baseline, CLOSED_FORMS)
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -186,11 +186,9 @@ def _methods(
     methods: dict[str, Recommender | MemberEnsemble] = {model.name: model}
     if ensemble is not None:
         methods[ensemble.name] = ensemble
-    others = [name for name in config.baselines if name != model.name]
-    if "popularity" in others:
-        methods["popularity"] = Popularity.fit(dataset)
-    if "itemknn" in others:
-        methods["itemknn"] = ItemKNN.fit(dataset, config.itemknn)
+    for name in CLOSED_FORMS:
+        if name in config.baselines and name != model.name:
+            methods[name] = closed_form(name, dataset, config.itemknn)
     return methods
 
 

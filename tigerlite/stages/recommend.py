@@ -22,8 +22,7 @@ from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.recommenders.base import Recommender
-from tigerlite.recommenders.baselines.itemknn import ItemKNN
-from tigerlite.recommenders.baselines.popularity import Popularity
+from tigerlite.recommenders.baselines.closed_forms import CLOSED_FORMS, closed_form
 from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
 from tigerlite.recommenders.saved import load_recommender
@@ -86,11 +85,10 @@ def run(
         InputError: if bank and dataset have different catalogues, or weights to start from do not fit.
     """
     context = context or Context()
-    if config.method in ("popularity", "itemknn"):
+    if config.method in CLOSED_FORMS:
         if not is_rank_zero():
             return None
-        closed = Popularity.fit(dataset) if config.method == "popularity" else ItemKNN.fit(dataset, config.itemknn)
-        closed.save(out)
+        closed_form(config.method, dataset, config.itemknn).save(out)
         return load(out)
     if config.method in GENERATIVE:
         bank = config.identifiers.chosen(_checked(bank, dataset))

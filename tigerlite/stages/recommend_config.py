@@ -24,7 +24,7 @@ class RecommendConfig:
     """Whether the pipeline runs this stage."""
     method: str = "tiger"
     """tiger (generative, reads identifiers), unigrec (reads mixtures of codes, trains the tokenizer too), nextitem (SASRec,
-    GRU4Rec, ...: scores items), itemknn or popularity."""
+    GRU4Rec, ...: scores items), itemknn, recent or popularity."""
     tiger: TIGERConfig = field(default_factory=TIGERConfig)
     """Used by method=tiger and method=unigrec."""
     unigrec: UniGRecConfig = field(default_factory=UniGRecConfig)
@@ -58,9 +58,9 @@ class RecommendConfig:
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Sections of the methods that were not chosen (popularity has none); objective and identifiers where they are plain."""
+        """Sections of the methods that were not chosen (some have none); objective and identifiers where they are plain."""
         used = (self.method, "tiger") if self.method in GENERATIVE else (self.method,)
-        others = tuple(name for name in METHODS if name not in (*used, "popularity"))
+        others = tuple(name for name in METHODS if name not in (*used, "popularity", "recent"))
         plain = () if self._weights_tokens else ("objective",)
         return (*others, *plain, *(("identifiers",) if self.identifiers.use == "primary" else ()))
 

@@ -1,4 +1,4 @@
-"""Baselines: next-item networks that `NextItem` trains, and the closed forms popularity and item-kNN.
+"""Baselines: next-item networks that `NextItem` trains, and the closed forms popularity, recent and item-kNN.
 
 `NETWORKS` lists the networks, all `(config, n_items, max_history)`; their config sections sit in the same files. Called
 with right-padded item ids (B, T), T <= max_history, a network gives states (B, T, D), of which state t follows from the

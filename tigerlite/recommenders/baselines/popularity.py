@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -21,33 +22,35 @@ class Popularity(ScoringRecommender):
         counts: training interactions per item, index = item id, entry 0 unused, shape (N + 1,).
     """
 
+    kind = "popularity"
+
     def __init__(self, counts: np.ndarray) -> None:
         self._counts = torch.as_tensor(counts, dtype=torch.float32)
 
     @classmethod
-    def fit(cls, dataset: RecDataset) -> "Popularity":
+    def fit(cls, dataset: RecDataset) -> Self:
         """Count the training part of every sequence."""
         return cls(item_counts(dataset))
 
     @property
     def name(self) -> str:
         """The method's name."""
-        return "popularity"
+        return self.kind
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of the counts."""
-        return hashlib.sha256(self._counts.numpy().tobytes()).hexdigest()[:16]
+        """Hex digest of kind and counts."""
+        return hashlib.sha256(self.kind.encode() + self._counts.numpy().tobytes()).hexdigest()[:16]
 
     @classmethod
-    def load(cls, folder: Path) -> "Popularity":
+    def load(cls, folder: Path) -> Self:
         """The model that `save` wrote."""
         return cls(load_file(folder / "model.safetensors")["counts"].numpy())
 
     def save(self, folder: Path) -> None:
         """Write `model.safetensors` and `model.json`."""
         save_file({"counts": self._counts}, folder / "model.safetensors")
-        (folder / "model.json").write_text(json.dumps({"kind": "popularity"}), encoding="utf-8")
+        (folder / "model.json").write_text(json.dumps({"kind": self.kind}), encoding="utf-8")
 
     def scores(self, histories: Tensor) -> Tensor:
         """Scores (B, N + 1), the same for every history."""
