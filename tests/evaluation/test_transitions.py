@@ -8,6 +8,7 @@ from toy_catalogues import random_histories
 
 from tigerlite.evaluation.ranking import summarise
 from tigerlite.evaluation.transitions import KINDS, by_kind, contributions, plot_contributions, target_kinds
+from tigerlite.reports.results import transition_rows
 
 
 def slow_kinds(dataset, rows) -> list[str]:
@@ -48,6 +49,12 @@ def test_parts_add_up_to_the_metric_of_all_users():
     assert [found[kind]["n_users"] for kind in KINDS] == np.bincount(kinds).tolist()
     for name, values in ranks.items():
         assert sum(contributions(found)[name]) == pytest.approx(summarise(values)["ndcg@10"])
+
+
+def test_parts_stand_in_the_order_of_the_kinds_also_when_read_from_a_file():
+    found = by_kind({"tiger": np.array([1, 2, 0])}, np.array([0, 1, 2]))
+    assert contributions({kind: found[kind] for kind in sorted(found)}) == contributions(found)
+    assert [row[0] for row in transition_rows({kind: found[kind] for kind in sorted(found)})] == list(KINDS)
 
 
 def test_a_kind_without_targets_adds_nothing():

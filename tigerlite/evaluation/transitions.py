@@ -77,12 +77,11 @@ def contributions(found: Mapping[str, Any], metric: str = "ndcg@10") -> dict[str
     >>> [round(share, 2) for share in contributions(found)["tiger"]]
     [0.25, 0.0, 0.15]
     """
-    n_users = max(sum(of["n_users"] for of in found.values()), 1)
-    methods = dict.fromkeys(method for of in found.values() for method in of["metrics"])
+    kinds = [found[kind] for kind in KINDS]  # json files hold them in another order
+    n_users = max(sum(of["n_users"] for of in kinds), 1)
+    methods = dict.fromkeys(method for of in kinds for method in of["metrics"])
     return {
-        method: [
-            of["n_users"] / n_users * of["metrics"][method][metric] if of["metrics"] else 0.0 for of in found.values()
-        ]
+        method: [of["n_users"] / n_users * of["metrics"][method][metric] if of["metrics"] else 0.0 for of in kinds]
         for method in methods
     }
 

@@ -15,7 +15,7 @@ from tigerlite.evaluation.pictures import save_figures, slice_figures
 from tigerlite.evaluation.report import method_order
 from tigerlite.evaluation.result_files import BEYOND_ACCURACY, SLICES, read_results
 from tigerlite.evaluation.slices import N_DECILES
-from tigerlite.evaluation.transitions import contributions
+from tigerlite.evaluation.transitions import KINDS, contributions
 from tigerlite.reports.run_folders import picture_folder, stage_folder
 from tigerlite.reports.terminal import console, print_table
 
@@ -81,7 +81,8 @@ def head_tail_rows(splits: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 def transition_rows(kinds: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """A row per kind of target and method; the last column adds up to the method's NDCG@10 over all users."""
     parts, n_users = contributions(kinds), max(sum(found["n_users"] for found in kinds.values()), 1)
-    for number, (kind, found) in enumerate(kinds.items()):
+    for number, kind in enumerate(KINDS):
+        found = kinds[kind]
         size = f"{found['n_users']:,} ({found['n_users'] / n_users:.1%})"
         for method in method_order(found["metrics"]):
             values = found["metrics"][method]
