@@ -12,10 +12,14 @@ distributions, which would need all terms of a target at once. A bonus on logits
 and every search over the trie stay as they are. In no paper on semantic identifiers; off by default.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from tigerlite.recommenders.scoring import Bonus
+from tigerlite.recommenders.trie import Trie
 
 SCALE = 10.0
 """AdamW moves a weight by at most its learning rate a step; odds of some hundreds to one are to be reached in a thousand."""
@@ -92,6 +96,37 @@ class Copying(nn.Module):
             by_state = (states.float() * states.shape[-1] ** -0.5) @ of_state
             bonus = (by_age + by_state.unsqueeze(-1)) * latest
             return bonus.new_zeros(*states.shape[:-1], size).scatter_add(-1, codes, bonus)
+
+
+def bonuses_of_targets(
+    copying: Copying, states: Tensor, codes: Tensor, visited: Tensor, visits: Visits, sizes: Sequence[int]
+) -> list[Tensor]:
+    """Per level the bonus (n, K) after the target's codes before it.
+
+    Args:
+        copying: the weights.
+        states: (n, P, D) of the decoder by teacher forcing, P >= L.
+        codes: (n, L) of the targets.
+        visited: (n, T, L), codes of the visited items.
+        visits: of each target.
+        sizes: codes of each level.
+    """
+    follows, found = visits.items > 0, []
+    for level, size in enumerate(sizes):
+        found.append(copying(level, states[:, level], visited[..., level], visits.ages, follows, size))
+        follows = follows & (visited[..., level] == codes[:, level, None])
+    return found
+
+
+def bonus_of_nodes(copying: Copying, trie: Trie, visited: Tensor, visits: Visits, sizes: Sequence[int]) -> Bonus:
+    """The bonus on the children of nodes of the trie, for a search; arguments as in `bonuses_of_targets`."""
+
+    def bonus(level: int, nodes: Tensor, states: Tensor) -> Tensor:
+        follows = trie.leads_to(nodes, level, visits.items)  # (B, W, T)
+        codes, ages = (values.unsqueeze(1).expand_as(follows) for values in (visited[..., level], visits.ages))
+        return copying(level, states, codes, ages, follows, sizes[level])
+
+    return bonus
 
 
 def _latest(codes: Tensor, ages: Tensor, follows: Tensor, size: int) -> Tensor:

@@ -22,9 +22,15 @@ from tigerlite.optim import SeparateGroup
 from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.beam_search import beam_search
 from tigerlite.recommenders.calibration import node_factors
-from tigerlite.recommenders.copying import Copying, Visits, visits_before, visits_of
+from tigerlite.recommenders.copying import (
+    Copying,
+    Visits,
+    bonus_of_nodes,
+    bonuses_of_targets,
+    visits_before,
+    visits_of,
+)
 from tigerlite.recommenders.exact import exact_search
-from tigerlite.recommenders.scoring import Bonus
 from tigerlite.recommenders.t5 import T5
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
@@ -197,7 +203,10 @@ class GenerativeRecommender(TrainedRecommender):
         """Cross-entropy (B, L) of labels (B, L) under hidden states (B, L, D)."""
         smoothing = self.config.label_smoothing
         codes = self.codes[targets]
-        bonuses = None if self.copying is None or visits is None else list(self._bonuses(hidden, codes, visits))
+        bonuses = None
+        if self.copying is not None and visits is not None:
+            sizes = self.vocab.codebook_sizes
+            bonuses = bonuses_of_targets(self.copying, hidden, codes, self.codes[visits.items], visits, sizes)
         if self.config.head == "trie":
             return torch.stack(list(self._legal_losses(hidden, codes, bonuses)), dim=1)
         levels = list(zip(self.vocab.offsets, self.vocab.codebook_sizes, strict=True))
@@ -211,14 +220,6 @@ class GenerativeRecommender(TrainedRecommender):
             start, size = levels[level]
             logits[level] = logits[level] + pad(more, (start, logits[level].shape[1] - start - size))
         return token_cross_entropy(logits, labels, smoothing)
-
-    def _bonuses(self, hidden: Tensor, codes: Tensor, visits: Visits) -> Iterator[Tensor]:
-        """Per level the bonus (B, K) on its codes, after those of the target (B, L) before them."""
-        visited = self.codes[visits.items]  # (B, T, L)
-        follows = visits.items > 0
-        for level, size in enumerate(self.vocab.codebook_sizes):
-            yield self.copying(level, hidden[:, level], visited[..., level], visits.ages, follows, size)
-            follows = follows & (visited[..., level] == codes[:, level, None])
 
     def _legal_losses(self, hidden: Tensor, codes: Tensor, bonuses: list[Tensor] | None) -> Iterator[Tensor]:
         """Per level, cross-entropy (B,) of codes (B, L) among the codes that the trie allows after those before them."""
@@ -257,6 +258,10 @@ class GenerativeRecommender(TrainedRecommender):
     def _search(self, histories: Tensor, k: int, n_beams: int | None, exclude: Tensor | None) -> Recommendations:
         """Without a number of beams every item is scored."""
         encoded, mask = self.encode(histories)
+        bonus = None
+        if self.copying is not None:
+            visits, sizes = visits_of(histories), self.vocab.codebook_sizes
+            bonus = bonus_of_nodes(self.copying, self.trie, self.codes[visits.items], visits, sizes)
         search = exact_search if n_beams is None else partial(beam_search, n_beams=n_beams)
         found = search(
             self.t5,
@@ -269,17 +274,6 @@ class GenerativeRecommender(TrainedRecommender):
             scoring=self.config.scoring,
             exclude=exclude,
             calibration=self.calibration,
-            bonus=None if self.copying is None else self._bonus_in_search(visits_of(histories)),
+            bonus=bonus,
         )
         return Recommendations(found.items, found.scores)
-
-    def _bonus_in_search(self, visits: Visits) -> Bonus:
-        """The bonus on the children of nodes of the trie."""
-        visited = self.codes[visits.items]  # (B, T, L)
-
-        def bonus(level: int, nodes: Tensor, hidden: Tensor) -> Tensor:
-            follows = self.trie.leads_to(nodes, level, visits.items)  # (B, W, T)
-            codes, ages = (values.unsqueeze(1).expand_as(follows) for values in (visited[..., level], visits.ages))
-            return self.copying(level, hidden, codes, ages, follows, self.vocab.codebook_sizes[level])
-
-        return bonus
