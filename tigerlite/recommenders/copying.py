@@ -111,9 +111,9 @@ def bonuses_of_targets(
         visits: of each target.
         sizes: codes of each level.
     """
-    follows, found = visits.items > 0, []
+    follows, found, of_levels = visits.items > 0, [], states.unbind(1)
     for level, size in enumerate(sizes):
-        found.append(copying(level, states[:, level], visited[..., level], visits.ages, follows, size))
+        found.append(copying(level, of_levels[level], visited[..., level], visits.ages, follows, size))
         follows = follows & (visited[..., level] == codes[:, level, None])
     return found
 

@@ -5,19 +5,17 @@ start token (pad), then the target's codes by teacher forcing; labels are the ta
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import pad
 
 from tigerlite.config import InputError
 from tigerlite.data.sequences import Batch, most_recent
 from tigerlite.losses.mixing import MultiTarget
 from tigerlite.losses.objectives import LossContext
-from tigerlite.losses.weighted_cross_entropy import token_cross_entropy
 from tigerlite.optim import SeparateGroup
 from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.beam_search import beam_search
@@ -31,6 +29,7 @@ from tigerlite.recommenders.copying import (
     visits_of,
 )
 from tigerlite.recommenders.exact import exact_search
+from tigerlite.recommenders.heads import losses_among_children, losses_among_codes, losses_among_tokens
 from tigerlite.recommenders.t5 import T5
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
@@ -201,37 +200,16 @@ class GenerativeRecommender(TrainedRecommender):
 
     def _cross_entropy(self, hidden: Tensor, targets: Tensor, labels: Tensor, visits: Visits | None = None) -> Tensor:
         """Cross-entropy (B, L) of labels (B, L) under hidden states (B, L, D)."""
-        smoothing = self.config.label_smoothing
-        codes = self.codes[targets]
-        bonuses = None
+        codes, bonuses = self.codes[targets], None
         if self.copying is not None and visits is not None:
             sizes = self.vocab.codebook_sizes
             bonuses = bonuses_of_targets(self.copying, hidden, codes, self.codes[visits.items], visits, sizes)
         if self.config.head == "trie":
-            return torch.stack(list(self._legal_losses(hidden, codes, bonuses)), dim=1)
-        levels = list(zip(self.vocab.offsets, self.vocab.codebook_sizes, strict=True))
+            return losses_among_children(self.t5, self.trie, self.vocab, hidden, codes, bonuses)
+        smoothing = self.config.label_smoothing
         if self.config.head == "level":
-            logits = [self.t5.code_logits(hidden[:, level], *place) for level, place in enumerate(levels)]
-            if bonuses is not None:
-                logits = [level + more for level, more in zip(logits, bonuses, strict=True)]
-            return token_cross_entropy(logits, codes, smoothing)
-        logits = list(self.t5.logits(hidden).unbind(1))
-        for level, more in enumerate(bonuses or []):
-            start, size = levels[level]
-            logits[level] = logits[level] + pad(more, (start, logits[level].shape[1] - start - size))
-        return token_cross_entropy(logits, labels, smoothing)
-
-    def _legal_losses(self, hidden: Tensor, codes: Tensor, bonuses: list[Tensor] | None) -> Iterator[Tensor]:
-        """Per level, cross-entropy (B,) of codes (B, L) among the codes that the trie allows after those before them."""
-        nodes = torch.zeros(len(codes), dtype=torch.int64, device=codes.device)
-        for level, wanted in enumerate(codes.unbind(1)):
-            children = self.trie.expand(nodes, level)  # (B, C)
-            place = ((children.codes == wanted[:, None]) & children.legal).long().argmax(dim=1)
-            start, size = self.vocab.offsets[level], self.vocab.codebook_sizes[level]
-            logits = self.t5.code_logits(hidden[:, level], start, size)
-            logits = (logits if bonuses is None else logits + bonuses[level]).gather(1, children.codes)
-            yield cross_entropy(logits.masked_fill(~children.legal, -torch.inf), place, reduction="none")
-            nodes = children.nodes.gather(1, place[:, None])[:, 0]
+            return losses_among_codes(self.t5, self.vocab, hidden, codes, smoothing, bonuses)
+        return losses_among_tokens(self.t5, self.vocab, hidden, labels, smoothing, bonuses)
 
     @property
     def trains_all_prefixes(self) -> bool:
