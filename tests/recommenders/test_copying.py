@@ -1,6 +1,7 @@
 """Copying in one loss, in beams and in exact decoding gives items the same probability; what it adds is the bonus."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,7 @@ def model(head: str = "level", attention: str = "bidirectional", **changes) -> T
     settings = replace(mixing.config(attention=attention).tiger, copy=True, head=head, scoring=head, **changes)
     found = TIGER(to_dict(settings), mixing.bank(1)).eval()
     torch.nn.init.normal_(found.copying.of_age, std=0.2)
+    torch.nn.init.normal_(found.copying.of_count, std=0.2)
     torch.nn.init.normal_(found.copying.of_state, std=0.2)
     return found
 
@@ -37,6 +39,16 @@ def test_the_bonus_of_a_code_is_that_of_the_latest_visit_that_spells_it():
     follows = torch.tensor([[True, True, True, False]])
     bonus = copying(1, torch.randn(1, 3), codes, ages, follows, 6)
     torch.testing.assert_close(bonus, torch.tensor([[0.0, 3.0, 0.0, 0.0, 0.0, 2.0]]))
+
+
+def test_the_number_of_visits_counts_by_its_logarithm():
+    copying = Copying(1, 3, 4)
+    with torch.no_grad():
+        copying.of_count.fill_(0.2)
+    codes, ages = torch.tensor([[5, 1, 5, 5]]), torch.tensor([[3, 2, 1, 0]])
+    follows = torch.tensor([[True, True, True, False]])
+    bonus = copying(0, torch.randn(1, 3), codes, ages, follows, 6)
+    torch.testing.assert_close(bonus, torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 2 * math.log(2)]]))
 
 
 def test_the_state_raises_all_visits_alike():

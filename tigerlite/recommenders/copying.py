@@ -4,11 +4,13 @@ A classic next-item model repeats an item with ease: its state is close to the e
 scored by inner products with the same embeddings. A generative one has to learn to spell the item again, code by code, and on
 short trainings it does not. Here the logit of a code is raised by
 
-    b[level, age] + u[level] . h    where the codes so far and this one begin the identifier of an item of the history,
+    b[level, age] + c[level] log n + u[level] . h
 
-age being the number of items read since its last visit and h the decoder's state: few weights, all zero at the start. The idea
-is that of pointer-generator networks (arXiv 1704.04368), for repeated items RepeatNet (arXiv 1812.02646); both mix two
-distributions, which would need all terms of a target at once. A bonus on logits keeps a loss per code, so that weights of tokens
+where the codes so far and this one begin the identifier of an item of the history, age being the number of items read since the
+last such visit, n the number of such visits and h the decoder's state: few weights, all zero at the start.
+
+The idea is that of pointer-generator networks (arXiv 1704.04368), for repeated items of RepeatNet (1812.02646); both mix two
+distributions, which would need all codes of a target at once. A bonus on logits keeps a loss per code, so that weights of tokens
 and every search over the trie stay as they are. In no paper on semantic identifiers; off by default.
 """
 
@@ -73,6 +75,7 @@ class Copying(nn.Module):
         super().__init__()
         self._shapes = (n_levels, max_history), (n_levels, d_model)
         self.of_age = nn.Parameter(torch.zeros(n_levels * max_history))
+        self.of_count = nn.Parameter(torch.zeros(n_levels))
         self.of_state = nn.Parameter(torch.zeros(n_levels * d_model))
 
     def forward(self, level: int, states: Tensor, codes: Tensor, ages: Tensor, follows: Tensor, size: int) -> Tensor:
@@ -86,15 +89,16 @@ class Copying(nn.Module):
             follows: (..., T) bool, whether a visited item has the codes that came before.
             size: K, codes of the level.
         """
-        latest = _latest(codes, ages, follows, size)
+        latest, counts = _latest(codes, ages, follows, size)
         with torch.autocast(states.device.type, enabled=False):
             of_age, of_state = (
                 weights.view(shape)[level] * SCALE
                 for weights, shape in zip((self.of_age, self.of_state), self._shapes, strict=True)
             )
             by_age = of_age[ages.clamp(0, len(of_age) - 1)]
+            by_count = self.of_count[level] * SCALE * counts.log()
             by_state = (states.float() * states.shape[-1] ** -0.5) @ of_state
-            bonus = (by_age + by_state.unsqueeze(-1)) * latest
+            bonus = (by_age + by_count + by_state.unsqueeze(-1)) * latest
             return bonus.new_zeros(*states.shape[:-1], size).scatter_add(-1, codes, bonus)
 
 
@@ -129,9 +133,10 @@ def bonus_of_nodes(copying: Copying, trie: Trie, visited: Tensor, visits: Visits
     return bonus
 
 
-def _latest(codes: Tensor, ages: Tensor, follows: Tensor, size: int) -> Tensor:
-    """(..., T) bool: of the visits that spell the same code, the latest alone."""
+def _latest(codes: Tensor, ages: Tensor, follows: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Of the visits that spell the same code the latest alone, (..., T) bool, and their number, (..., T) float32, at least 1."""
+    counts = torch.zeros(*ages.shape[:-1], size, device=codes.device).scatter_add(-1, codes, follows.float())
     never = codes.shape[-1] + 1
     ages = torch.where(follows, ages, never)
     youngest = ages.new_full((*ages.shape[:-1], size), never).scatter_reduce(-1, codes, ages, "amin")
-    return follows & (youngest.gather(-1, codes) == ages)
+    return follows & (youngest.gather(-1, codes) == ages), counts.gather(-1, codes).clamp(min=1)
