@@ -16,6 +16,7 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 
 from speed.timing import prepare, write
+from tigerlite.callbacks.group_sampling import GroupSamplingConfig
 from tigerlite.callbacks.group_scores import probabilities, standardised, validation_weights
 from tigerlite.callbacks.influence import AdamState, Groups, ShardLoss, influence
 from tigerlite.config import check, to_dict
@@ -36,7 +37,7 @@ class Config:
     model: T5Config = field(
         default_factory=lambda: T5Config(n_encoder_layers=2, n_decoder_layers=2, n_heads=4, d_model=64, d_ff=256)
     )
-    shuffled: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
+    shuffled: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
     """Share of the items whose codes are exchanged, one member each."""
     n_users: int = 4_000
     """Users with 10 interactions each."""
@@ -46,7 +47,7 @@ class Config:
     """Optimizer steps before the members are scored."""
     batch_size: int = 256
     """Targets per step."""
-    share: float = 0.1
+    share: float = GroupSamplingConfig.train_share
     """Of the users, for the directional estimate."""
     tau: float = 1.0
     """Temperature over standardised scores."""

@@ -66,9 +66,9 @@ class GroupSamplingConfig:
     """Epochs before the first update (60 of 200 in MTGRec)."""
     interval: int = 20
     """Epochs between updates (20 in MTGRec)."""
-    train_share: float = 0.1
+    train_share: float = 0.05
     """Share of the users whose training samples are read; 1 in MTGRec."""
-    validation_share: float = 0.1
+    validation_share: float = 0.05
     """Share of the validation users, the same for every group; 1 in MTGRec."""
     n_shards: int = 20
     """Parts of the users from which noise is judged."""
