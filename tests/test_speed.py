@@ -93,7 +93,8 @@ def test_benchmark_prints_a_table_and_writes_json(name, flags, n_rows, tmp_path)
 
 def test_the_influence_benchmark_scores_every_member_by_both_estimators(tmp_path):
     out = tmp_path / "influence.json"
-    done = _speed("influence", *MODEL, "--n_users=60", "--n_groups=2", "--updates=3", "--share=0.5", f"--out={out}")
+    sizes = ("--n_users=60", "--n_groups=2", "--updates=3", "--share=0.5", "--shuffled=[0, 0.1, 0.3, 1]")
+    done = _speed("influence", *MODEL, *sizes, f"--out={out}")
     assert done.returncode == 0, done.stderr
     document = json.loads(out.read_text())
     assert [(row["name"], row["groups"]) for row in document["rows"]] == [
