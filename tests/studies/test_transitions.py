@@ -1,6 +1,8 @@
 """From the ranks that a study keeps to what its rows' hits take; a folder that is gone or of no study is one line."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -11,7 +13,7 @@ from tigerlite.config import InputError
 from tigerlite.evaluation.ranking import summarise
 from tigerlite.evaluation.transitions import target_kinds
 from tigerlite.studies.records import FILE
-from tigerlite.studies.transitions import collect
+from tigerlite.studies.transitions import collect, repeat_shares
 
 DATASET = random_histories(40, 9, (3, 9))
 
@@ -63,6 +65,20 @@ def test_rows_are_means_over_seeds_and_closed_forms_stand_once(study):
 def test_rows_stand_from_the_lowest_to_the_highest(study):
     totals = [sum(row.adds) for row in collect(study[1])]
     assert totals == sorted(totals)
+
+
+def test_repeats_are_counted_in_every_part_of_the_data():
+    offsets, ends = DATASET.offsets, DATASET.train_ends
+    last = [DATASET.items[end - 1] in DATASET.items[start : end - 1] for start, end in pairwise(offsets)]
+    training = [
+        DATASET.items[place] in DATASET.items[start:place]
+        for start, end in zip(offsets, ends, strict=False)
+        for place in range(start + 1, end)
+    ]
+    shares = repeat_shares(DATASET)
+    assert shares["test"] == pytest.approx(np.mean(last))
+    assert shares["training"] == pytest.approx(np.mean(training))
+    assert repeat_shares(replace(DATASET, validation=DATASET.validation[:0]))["validation"] == 0
 
 
 def test_the_command_prints_writes_and_draws(study, tigerlite_command, capsys):

@@ -15,6 +15,7 @@ import numpy as np
 from tigerlite.columns import RANK
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.sequences import training_positions
 from tigerlite.evaluation.pictures import save_figures
 from tigerlite.evaluation.transitions import KINDS, by_kind, contributions, plot_contributions, target_kinds
 from tigerlite.studies.identifiers import read_study_records
@@ -54,7 +55,9 @@ def report(folder: Path, flags: Flags) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    found = collect(read_study_records(folder))
+    records = read_study_records(folder)
+    found = collect(records)
+    repeats = ", ".join(f"{share:.1%} of {part}" for part, share in repeat_shares(_dataset(records[0])).items())
     table = Table(title="NDCG@10 by what a hit takes: of these users / added to the mean of all", title_justify="left")
     shares = found[0].shares
     for column in (
@@ -69,6 +72,7 @@ def report(folder: Path, flags: Flags) -> None:
         table.add_row(row.name, str(row.n_seeds), *parts, f"{sum(row.adds):.4f}")
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
+    console.print(f"Targets that are repeats: {repeats}")
     _write(folder / TABLE, found)
     written = [TABLE]
     if flags.pictures:
@@ -100,6 +104,19 @@ def collect(records: Sequence[Mapping[str, Any]]) -> list[RowParts]:
     return sorted(rows, key=lambda row: sum(row.adds))
 
 
+def repeat_shares(dataset: RecDataset) -> dict[str, float]:
+    """Share of the targets that the user has had before, in training (every prefix), validation and test.
+
+    Where it moves from one to the next, what is learnt about repeats does not hold for the test.
+    """
+    parts = {"training": training_positions(dataset), "validation": dataset.validation, "test": dataset.test}
+    shares = {}
+    for part, rows in parts.items():
+        kinds = target_kinds(dataset.items, dataset.offsets, dataset.train_ends, rows)
+        shares[part] = float((kinds == KINDS.index("repeat")).mean()) if len(rows) else 0.0
+    return shares
+
+
 def _ranks(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """(U,) ranks of the run's method and of the closed forms beside it."""
     import polars as pl
@@ -110,13 +127,20 @@ def _ranks(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def _kinds(record: Mapping[str, Any], known: dict[Path, np.ndarray]) -> np.ndarray:
     """The kinds of the targets that a run was evaluated on; `known` holds those of prepared data met before."""
-    out = Path(record["ranks"]).parent.parent
-    folder = _existing(out / f"prepare-{record['fingerprints']['prepare']}")
+    folder = _prepared(record)
     if folder not in known:
-        dataset = RecDataset.load(folder)
+        dataset = _dataset(record)
         rows = dataset.test if record["settings"]["split"] == "test" else dataset.validation
         known[folder] = target_kinds(dataset.items, dataset.offsets, dataset.train_ends, rows)
     return known[folder]
+
+
+def _dataset(record: Mapping[str, Any]) -> RecDataset:
+    return RecDataset.load(_existing(_prepared(record)))
+
+
+def _prepared(record: Mapping[str, Any]) -> Path:
+    return Path(record["ranks"]).parent.parent / f"prepare-{record['fingerprints']['prepare']}"
 
 
 def _existing(path: Path) -> Path:
