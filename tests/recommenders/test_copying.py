@@ -11,6 +11,7 @@ from tests.callbacks import test_group_sampling as mixing
 from tigerlite.config import ConfigError, InputError, from_dict, to_dict
 from tigerlite.losses.objectives import Weighted
 from tigerlite.recommenders.copying import Copying, visits_before, visits_of
+from tigerlite.recommenders.start_weights import start_from
 from tigerlite.recommenders.tiger import TIGER
 from tigerlite.recommenders.trie import Trie
 from tigerlite.stages.free_decoding import FreeBeam
@@ -115,7 +116,7 @@ def test_untrained_it_is_the_model_without():
     assert torch.equal(copying.token_losses(HISTORIES, TARGETS), plain.token_losses(HISTORIES, TARGETS))
 
 
-def test_it_learns_to_repeat(tmp_path):
+def test_it_learns_to_repeat():
     """Users who return to the item before last: the bonus of age 1 grows beyond that of the others."""
     copying = model()
     copying.train()
@@ -131,6 +132,19 @@ def test_it_learns_to_repeat(tmp_path):
     assert ages.argmax(dim=1).tolist() == [1, 1]
     copying.eval()
     assert copying.recommend(torch.tensor([[4, 9, 2]]), 1).items.tolist() == [[9]]
+
+
+def test_a_model_that_starts_from_another_copies_as_it_does():
+    base, same, plain = model(), model(), mixing.config().tiger
+    for weights in same.copying.parameters():
+        torch.nn.init.zeros_(weights)
+    start_from(base, same, other_digits=False)
+    assert same.fingerprint == base.fingerprint
+    other = TIGER(to_dict(plain), mixing.bank(1))
+    start_from(base, other, other_digits=False)
+    assert other.copying is None
+    start_from(other, same, other_digits=False)  # what it had learnt of copying stays where there is nothing to take
+    assert torch.equal(same.copying.of_age, base.copying.of_age)
 
 
 def test_saved_and_loaded_it_ranks_the_same(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 from tigerlite.evaluation.curves import Curve, alphas, plot_alpha, plot_losses
 from tigerlite.evaluation.prefix import plot_prefix_match
 from tigerlite.evaluation.slices import plot_deciles, plot_head_tail
-from tigerlite.evaluation.transitions import ordered_contributions, plot_contributions
+from tigerlite.evaluation.transitions import contributions, plot_contributions
 from tigerlite.evaluation.weight_profile import plot_weight_profile
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def slice_figures(slices: Mapping[str, Any]) -> dict[str, "Figure"]:
     """
     figures = {"head_tail": plot_head_tail(slices["head_tail"]), "deciles": plot_deciles(slices["deciles"])}
     if "transitions" in slices:  # results of earlier versions lack them
-        figures["transitions"] = plot_contributions(ordered_contributions(slices["transitions"]))
+        figures["transitions"] = plot_contributions(contributions(slices["transitions"]))
     if slices["prefix_match"]:
         figures["prefix_match"] = plot_prefix_match(slices["prefix_match"])
     return figures

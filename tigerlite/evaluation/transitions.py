@@ -70,7 +70,7 @@ def by_kind(ranks: Mapping[str, np.ndarray], kinds: np.ndarray) -> dict[str, Any
 
 
 def contributions(found: Mapping[str, Any], metric: str = "ndcg@10") -> dict[str, list[float]]:
-    """What every kind adds to the mean over all users, by method, in the order of `KINDS`.
+    """What every kind adds to the mean over all users, by method (closed forms first), in the order of `KINDS`.
 
     >>> found = {"repeat": {"n_users": 1, "metrics": {"tiger": {"ndcg@10": 1.0}}}, "seen transition": {"n_users": 0,
     ...     "metrics": {}}, "new transition": {"n_users": 3, "metrics": {"tiger": {"ndcg@10": 0.2}}}}
@@ -79,7 +79,7 @@ def contributions(found: Mapping[str, Any], metric: str = "ndcg@10") -> dict[str
     """
     kinds = [found[kind] for kind in KINDS]  # json files hold them in another order
     n_users = max(sum(of["n_users"] for of in kinds), 1)
-    methods = dict.fromkeys(method for of in kinds for method in of["metrics"])
+    methods = method_order(dict.fromkeys(method for of in kinds for method in of["metrics"]))
     return {
         method: [of["n_users"] / n_users * of["metrics"][method][metric] if of["metrics"] else 0.0 for of in kinds]
         for method in methods
@@ -106,9 +106,3 @@ def plot_contributions(parts: Mapping[str, list[float]], metric: str = "ndcg@10"
     axes.set(ylabel=f"{metric.upper()}, by what the hit takes")
     axes.legend(frameon=False, fontsize=8)
     return figure
-
-
-def ordered_contributions(found: Mapping[str, Any]) -> dict[str, list[float]]:
-    """`contributions` with the model first and the closed forms last."""
-    parts = contributions(found)
-    return {method: parts[method] for method in method_order(parts)}

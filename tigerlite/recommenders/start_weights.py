@@ -7,6 +7,7 @@ is input and output head at once, so every weight has its place; what differs is
   are those of the codes; relative positions were learnt with one token more per item.
 - The bank has as many digits as its largest group of items needs, UniGRec `unigrec.digits`. Digits that both have keep their
   embedding, those that only the new model has start at random, and those that only the old one had are dropped.
+- Copying (`copying.py`) goes over where both models copy; where only the new one does it starts at zero.
 """
 
 from torch import Tensor

@@ -60,7 +60,7 @@ class RecommendConfig:
     def unused(self) -> tuple[str, ...]:
         """Sections of the methods that were not chosen (some have none); objective and identifiers where they are plain."""
         used = (self.method, "tiger") if self.method in GENERATIVE else (self.method,)
-        others = tuple(name for name in METHODS if name not in (*used, "popularity", "recent"))
+        others = tuple(name for name in METHODS if hasattr(self, name) and name not in used)
         plain = () if self._weights_tokens else ("objective",)
         return (*others, *plain, *(("identifiers",) if self.identifiers.use == "primary" else ()))
 

@@ -1,4 +1,4 @@
-"""What the stage `evaluate` writes beside its metrics: lists, slices by popularity and by transition, prefix match, ...
+"""What the stage `evaluate` writes beside its metrics: lists, slices by popularity and transition, prefix match, coverage.
 
 None of it changes a key or a value of `metrics.json`.
 """

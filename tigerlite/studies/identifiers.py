@@ -19,7 +19,7 @@ from tigerlite.artifacts import write_json
 from tigerlite.config import InputError, check
 from tigerlite.evaluation.identifiers import figures
 from tigerlite.reports.tokens import Folders, measure, save
-from tigerlite.studies.records import FILE, read_records
+from tigerlite.studies.records import read_study_records
 
 TABLE, NUMBERS = "identifiers.md", "identifiers.json"
 MIN_SETS = 5
@@ -77,18 +77,6 @@ def report(folder: Path, flags: Flags) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(f"{text}\nWritten to {folder}: {TABLE}, {NUMBERS}", markup=False, highlight=False)
-
-
-def read_study_records(folder: Path) -> list[dict[str, Any]]:
-    """The records of a study on a data set.
-
-    Raises:
-        InputError: if there are none.
-    """
-    records = read_records(folder)
-    if not records:
-        raise InputError(f"{folder} holds no {FILE}; give the folder RESULTS/STUDY/DATASET of a study that was run")
-    return records
 
 
 def collect(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

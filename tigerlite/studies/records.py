@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from tigerlite.config import to_dict
+from tigerlite.config import InputError, to_dict
 from tigerlite.stages.evaluate import RANKS
 from tigerlite.stages.identifiers import HEALTH
 from tigerlite.stages.pipeline import Run
@@ -92,6 +92,18 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
         # Cut short by a crash, or being written at this moment.
         with contextlib.suppress(ValueError):
             records.append(json.loads(line))
+    return records
+
+
+def read_study_records(folder: Path) -> list[dict[str, Any]]:
+    """The records of a study on a data set.
+
+    Raises:
+        InputError: if there are none.
+    """
+    records = read_records(folder)
+    if not records:
+        raise InputError(f"{folder} holds no {FILE}; give the folder RESULTS/STUDY/DATASET of a study that was run")
     return records
 
 

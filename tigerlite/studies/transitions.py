@@ -18,7 +18,7 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_positions
 from tigerlite.evaluation.pictures import save_figures
 from tigerlite.evaluation.transitions import KINDS, by_kind, contributions, plot_contributions, target_kinds
-from tigerlite.studies.identifiers import read_study_records
+from tigerlite.studies.records import read_study_records
 
 METRIC = "ndcg@10"
 TABLE = "transitions.csv"

@@ -1,7 +1,6 @@
 """Recent: the items of the history again, the latest first, then the most popular ones. Knows nothing about items.
 
-On data with repeat consumption it says how much of a metric is worth nothing (RepeatNet, arXiv 1812.02646, has such a baseline);
-where the history is excluded it is popularity.
+On data with repeat consumption it says how much of a metric takes no model; where the history is excluded it is popularity.
 """
 
 import torch
