@@ -104,6 +104,10 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "tokenize": ("... and train the tokenizer, export identifiers", lambda argv: stage("tokenize", argv)),
     "pretrain": ("... and pre-train the recommender", lambda argv: stage("pretrain", argv)),
     "finetune": ("... and train the recommender", lambda argv: stage("finetune", argv)),
+    "calibrate": (
+        "... and fit its temperature on validation (calibrate.enabled=true)",
+        lambda argv: stage("calibrate", argv),
+    ),
     "evaluate": ("... and evaluate it: the whole pipeline", lambda argv: stage("evaluate", argv)),
     "recommend": ("RUN --history=ID,ID --k=10: recommend with a finished run", recommend),
     "report": ("[KIND] RUN: print what a finished run found", report),

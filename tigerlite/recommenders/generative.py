@@ -133,10 +133,17 @@ class GenerativeRecommender(TrainedRecommender):
 
     def token_losses(self, histories: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of every label token of the target items (B,) given histories (B, T), shape (B, L)."""
+        visits = None if self.copying is None else visits_of(histories)
+        return self._losses(self.decoder_states(histories, targets), targets, self._labels(targets), visits)
+
+    def decoder_states(self, histories: Tensor, targets: Tensor) -> Tensor:
+        """Decoder states (B, L, D) before every label token of the targets (B,), by teacher forcing, given histories (B, T)."""
         encoded, mask = self.encode(histories)
-        labels = self._labels(targets)
-        hidden = self.t5.decode(self._decoder_tokens(labels), encoded, mask)
-        return self._losses(hidden, targets, labels, None if self.copying is None else visits_of(histories))
+        return self.t5.decode(self._decoder_tokens(self._labels(targets)), encoded, mask)
+
+    def code_losses(self, states: Tensor, targets: Tensor, visits: Visits | None = None) -> Tensor:
+        """Cross-entropy (B, L) of every label token of the targets (B,) under decoder states (B, L, D)."""
+        return self._cross_entropy(states, targets, self._labels(targets), visits)
 
     def prefix_losses(self, sequences: Tensor, first: Tensor) -> Tensor:
         """Cross-entropy of every label token of all targets of the sequences, shape (n_targets, L).
@@ -206,7 +213,7 @@ class GenerativeRecommender(TrainedRecommender):
             bonuses = bonuses_of_targets(self.copying, hidden, codes, self.codes[visits.items], visits, sizes)
         if self.config.head == "trie":
             return losses_among_children(self.t5, self.trie, self.vocab, hidden, codes, bonuses)
-        smoothing = self.config.label_smoothing
+        smoothing = self.config.label_smoothing if self.training else 0.0
         if self.config.head == "level":
             return losses_among_codes(self.t5, self.vocab, hidden, codes, smoothing, bonuses)
         return losses_among_tokens(self.t5, self.vocab, hidden, labels, smoothing, bonuses)

@@ -52,7 +52,7 @@ class Predictor:
             InputError: if there is no finished run, or its files were altered.
         """
         folders = read_run(Path(run))
-        trained = [stage for stage in ("finetune", "pretrain") if stage in folders]
+        trained = [stage for stage in ("calibrate", "finetune", "pretrain") if stage in folders]
         if not trained:
             raise InputError(f"{run} names no trained recommender; run the pipeline with --until=finetune or further")
         model_folder = folders[trained[0]]

@@ -1,6 +1,6 @@
 """The chain of stages from interactions and item text to evaluated recommendations, as one call.
 
-    interactions, text -> prepare -> encode -> [teacher -> fuse] -> tokenize -> [pretrain] -> finetune -> evaluate
+    interactions, text -> prepare -> encode -> [teacher -> fuse] -> tokenize -> [pretrain] -> finetune -> [calibrate] -> evaluate
 
 A method that reads no identifiers (SASRec, item-kNN, ...) goes from prepare to finetune.
 
@@ -24,7 +24,7 @@ from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
 from tigerlite.recommenders.teacher import FILE as TEACHER
 from tigerlite.recommenders.teacher import load_teacher
 from tigerlite.run_file import write_run
-from tigerlite.stages import encode, evaluate, fuse, prepare, recommend, soft_inputs, tokenize
+from tigerlite.stages import calibrate, encode, evaluate, fuse, prepare, recommend, soft_inputs, tokenize
 from tigerlite.stages.ensemble import member_ensemble
 from tigerlite.stages.evaluate import Evaluation
 from tigerlite.stages.kept_models import kept_models
@@ -94,6 +94,8 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
         starts = config.finetune.identifiers.start_epochs
         base = kept_models(runs.folders["pretrain"], starts) if starts else base
         run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base, *more)
+    if last >= STAGES.index("calibrate") and config.calibrates:
+        run.model = runs.stage("calibrate", calibrate, config.calibrate, run.dataset, run.model)
     if last >= STAGES.index("evaluate"):
         trained = runs.folders["finetune" if config.finetune.enabled else "pretrain"]
         together = (member_ensemble(run.model, trained),) if config.evaluate.ensemble else ()

@@ -5,16 +5,17 @@ from pathlib import Path
 
 from tigerlite.config import ConfigError, check_choice
 from tigerlite.stages import soft_inputs
+from tigerlite.stages.calibrate import CalibrateConfig
 from tigerlite.stages.encode import EncodeConfig
 from tigerlite.stages.evaluate import EvaluateConfig
 from tigerlite.stages.fuse import FuseConfig
 from tigerlite.stages.prepare import PrepareConfig
-from tigerlite.stages.recommend_config import RecommendConfig
+from tigerlite.stages.recommend_config import GENERATIVE, RecommendConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.trainer import TrainerConfig
 from tigerlite.tracking import TrackingConfig
 
-STAGES = ("prepare", "encode", "teacher", "fuse", "tokenize", "pretrain", "finetune", "evaluate")
+STAGES = ("prepare", "encode", "teacher", "fuse", "tokenize", "pretrain", "finetune", "calibrate", "evaluate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class PipelineConfig:
     out: Path = Path("runs/tigerlite")
     """Folder of the stage folders."""
     until: str = "evaluate"
-    """Last stage to run: prepare, encode, teacher, fuse, tokenize, pretrain, finetune or evaluate."""
+    """Last stage to run: prepare, encode, teacher, fuse, tokenize, pretrain, finetune, calibrate or evaluate."""
     seed: int | None = None
     """Sets the seed of the tokenizer and of the recommender at once; null leaves each section its own."""
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
@@ -36,6 +37,7 @@ class PipelineConfig:
     tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
     pretrain: RecommendConfig = field(default_factory=lambda: RecommendConfig(enabled=False))
     finetune: RecommendConfig = field(default_factory=RecommendConfig)
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -48,6 +50,7 @@ class PipelineConfig:
             raise ConfigError("teacher.enabled=true and fuse.file name two teachers; drop one")
         self._check_collaborative()
         self._check_ensemble()
+        self._check_calibrated()
         self._check_starts()
         for name in ("pretrain", "finetune"):
             soft_inputs.check(name, getattr(self, name), self.tokenize, has_teacher=self.teacher.enabled)
@@ -87,6 +90,13 @@ class PipelineConfig:
         if self.evaluate.ensemble and getattr(self, name).identifiers.use == "primary":
             raise ConfigError(f"evaluate.ensemble=true ranks by several members; set {name}.identifiers.use=each")
 
+    def _check_calibrated(self) -> None:
+        """Refuse a temperature beside an ensemble, whose members are ranked as they were trained."""
+        if self.evaluate.ensemble and self.calibrates:
+            raise ConfigError(
+                "evaluate.ensemble=true ranks by members as they were trained; set calibrate.enabled=false"
+            )
+
     def _check_starts(self) -> None:
         """Refuse epochs to start fine-tuning from that pre-training does not keep."""
         starts, kept = self.finetune.identifiers.start_epochs, self.pretrain.tiger.keep_epochs
@@ -110,6 +120,12 @@ class PipelineConfig:
         return self.fuse.file is not None or (self.teacher.enabled and not aligned)
 
     @property
+    def calibrates(self) -> bool:
+        """Whether the model that is evaluated gets a temperature: one that writes identifiers, where it is asked for."""
+        last = self.finetune if self.finetune.enabled else self.pretrain
+        return self.calibrate.enabled and last.enabled and last.method in GENERATIVE
+
+    @property
     def encodes(self) -> bool:
         """Whether texts are embedded: not where their weight beside a teacher is 0, unless the call ends in doing so."""
         left_out = self.fuses and not self.fuse.text and self.until != "encode"
@@ -119,7 +135,7 @@ class PipelineConfig:
     def unused(self) -> tuple[str, ...]:
         """Sections of stages that do not run."""
         off = [name for name in ("teacher", "pretrain", "finetune") if not getattr(self, name).enabled]
-        return (*off, *(() if self.fuses else ("fuse",)))
+        return (*off, *(() if self.fuses else ("fuse",)), *(() if self.calibrates else ("calibrate",)))
 
     @property
     def needs_identifiers(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from tigerlite.config import ConfigError, check, check_choice, decisive, fingerprint, parse, to_dict
 from tigerlite.losses.token_weights.fitted import TokenWeights
-from tigerlite.stages import encode, evaluate, fuse, prepare, recommend, tokenize
+from tigerlite.stages import calibrate, encode, evaluate, fuse, prepare, recommend, tokenize
 from tigerlite.stages.pipeline_config import PipelineConfig
 
 FILES, PUBLISHED = "configs", "published"
@@ -216,4 +216,5 @@ def _key(config: PipelineConfig, sources: Sequence[str]) -> str:
         plain.pop(name)
     plain["prepare"].pop("folder")
     versions = [stage.VERSION for stage in (prepare, encode, fuse, tokenize, recommend, evaluate)]
+    versions += [calibrate.VERSION] if config.calibrates else []
     return fingerprint(plain, list(sources), versions, config.trainer.result_fields())
