@@ -19,7 +19,7 @@ from tigerlite.tokenizers.rqvae import RQVAE
 
 ROOT = Path(__file__).resolve().parents[1]
 MESSAGE = "interrupted; run the same command again to continue\n"
-STAGES = ("prepare", "encode", "tokenize", "finetune", "evaluate")
+STAGES = ("prepare", "encode", "tokenize", "finetune", "calibrate", "evaluate")
 
 
 @pytest.fixture

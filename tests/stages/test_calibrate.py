@@ -20,8 +20,9 @@ from tigerlite.stages.pipeline_config import PipelineConfig
 
 
 def test_the_calibrated_model_is_evaluated_and_served_and_training_is_shared(toy_settings, tmp_path):
+    toy_settings["calibrate"] = {"enabled": False}
     plain = train(config_for(toy_settings, tmp_path))
-    toy_settings["calibrate"] = {"enabled": True}
+    del toy_settings["calibrate"]
     run = train(config_for(toy_settings, tmp_path))
     assert run.folders["finetune"] == plain.folders["finetune"]
     assert run.folders["evaluate"] != plain.folders["evaluate"]
@@ -33,18 +34,23 @@ def test_the_calibrated_model_is_evaluated_and_served_and_training_is_shared(toy
     assert run.model.fingerprint == by_hand.fingerprint
     assert Predictor.load(tmp_path).model.fingerprint == run.model.fingerprint
     assert run.evaluation.metrics["itemknn"] == plain.evaluation.metrics["itemknn"]
-    del toy_settings["calibrate"]
+    toy_settings["calibrate"] = {"enabled": False}
     train(config_for(toy_settings, tmp_path))
     assert Predictor.load(tmp_path).model.fingerprint == plain.model.fingerprint
 
 
 def test_models_that_score_whole_items_are_left_alone(toy_settings, tmp_path):
     toy_settings["finetune"] = {"method": "itemknn"}
-    plain = train(config_for(toy_settings, tmp_path))
-    toy_settings["calibrate"] = {"enabled": True}
     run = train(config_for(toy_settings, tmp_path))
-    assert run.folders == plain.folders
+    toy_settings["calibrate"] = {"enabled": False}
+    assert train(config_for(toy_settings, tmp_path)).folders == run.folders
     assert "calibrate" not in run.folders
+
+
+def test_an_ensemble_is_ranked_as_it_was_trained():
+    settings = {"finetune": {"identifiers": {"use": "mixed"}}}
+    assert from_dict(PipelineConfig, settings).calibrates
+    assert not from_dict(PipelineConfig, settings | {"evaluate": {"ensemble": True}}).calibrates
 
 
 def test_a_share_of_the_validation_users_is_enough(tmp_path):
@@ -57,15 +63,6 @@ def test_a_share_of_the_validation_users_is_enough(tmp_path):
 
 
 def test_what_makes_no_sense_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="as they were trained; set calibrate.enabled=false"):
-        from_dict(
-            PipelineConfig,
-            {
-                "calibrate": {"enabled": True},
-                "evaluate": {"ensemble": True},
-                "finetune": {"identifiers": {"use": "mixed"}},
-            },
-        )
     with pytest.raises(ConfigError, match="n_users=0"):
         CalibrateConfig(n_users=0)
     data = replace(mixing.circle(), validation=mixing.circle().validation[:0])

@@ -36,7 +36,7 @@ def test_a_second_call_builds_nothing_and_a_changed_section_only_what_follows(to
     replayed = []
     monkeypatch.setattr(Tracker, "replay", lambda tracker, stage, folder: replayed.append(stage))
     first = train(config_for(toy_settings, tmp_path))
-    assert set(first.folders) == {"prepare", "encode", "tokenize", "finetune", "evaluate"}
+    assert set(first.folders) == {"prepare", "encode", "tokenize", "finetune", "calibrate", "evaluate"}
     assert not replayed
     built = []
     original = recommend.run
@@ -44,11 +44,11 @@ def test_a_second_call_builds_nothing_and_a_changed_section_only_what_follows(to
     again = train(config_for(toy_settings, tmp_path))
     assert again.evaluation.metrics == first.evaluation.metrics
     assert not built
-    assert replayed == ["prepare", "encode", "tokenize", "finetune", "evaluate"]
+    assert replayed == ["prepare", "encode", "tokenize", "finetune", "calibrate", "evaluate"]
     toy_settings["finetune"]["tiger"]["epochs"] = 1
     changed = train(config_for(toy_settings, tmp_path))
     assert built == [1]
-    assert replayed[5:] == ["prepare", "encode", "tokenize"]
+    assert replayed[6:] == ["prepare", "encode", "tokenize"]
     assert changed.folders["tokenize"] == first.folders["tokenize"]
     assert changed.folders["finetune"] != first.folders["finetune"]
 

@@ -153,3 +153,19 @@ if __name__ == "__main__":
         place = Path(sys.argv[1]) / attention
         place.mkdir(exist_ok=True)
         recommend.run(_without_dropout(attention), circle(), grid(), out=place, context=two_processes)
+
+
+def test_where_users_return_to_items_copying_is_advised(bank, tmp_path, caplog):
+    rounds = circle(lengths=[16] * 10)  # the last four items of each walk were there before
+    for number, (settings, advised) in enumerate(
+        [({}, True), ({"copy": True}, False), ({"exclude_history": True}, False)]
+    ):
+        caplog.clear()
+        with caplog.at_level("INFO", logger=recommend.__name__):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            recommend.run(changed(epochs=1, **settings), rounds, bank, out=folder)
+        assert ("100.0 % of the validation targets" in caplog.text) == advised
+    caplog.clear()
+    recommend.run(changed(epochs=1), circle(), bank, out=tmp_path)
+    assert "validation targets" not in caplog.text

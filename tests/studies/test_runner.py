@@ -38,8 +38,8 @@ def test_a_study_runs_once_and_shares_finished_stages(toy_study, tmp_path, monke
     assert run_jobs(jobs, tmp_path / "results", study="small") == records
     assert len(built) == 4
     assert [(record["row"], record["seed"]) for record in records] == [(job.row, job.seed) for job in jobs]
-    assert records[0]["built"] == ["prepare", "encode", "tokenize", "finetune", "evaluate"]
-    assert [record["built"] for record in records[1:]] == [["finetune", "evaluate"]] * 3
+    assert records[0]["built"] == ["prepare", "encode", "tokenize", "finetune", "calibrate", "evaluate"]
+    assert [record["built"] for record in records[1:]] == [["finetune", "calibrate", "evaluate"]] * 3
     assert len({record["fingerprints"]["tokenize"] for record in records}) == 1
     assert len({record["fingerprints"]["finetune"] for record in records}) == 4
     first = records[0]

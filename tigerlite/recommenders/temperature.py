@@ -5,7 +5,7 @@ NDCG still does. Dividing the logits by T > 1 leaves the order of the codes of o
 model's items, but not the order of *items*, whose scores are sums of log-probabilities over levels: a first code that is too
 sure shuts out paths whose later codes would have made up for it. T minimises the cross-entropy of the validation targets.
 
-Temperature scaling is that of Guo et al. (arXiv 1706.04599, section 4.2). In no paper on semantic identifiers, where beams run at T = 1.
+Temperature scaling is that of Guo et al. (arXiv 1706.04599, section 4.2); the papers on semantic identifiers decode at T = 1.
 
 The logits are linear in the output of the decoder's last normalisation, so T is divided into its weights, and nothing that
 saves, loads, serves or searches has to know. The part of the copying bonus that reads that state (`copying.py`) is divided too.

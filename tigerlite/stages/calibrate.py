@@ -1,4 +1,4 @@
-"""Stage `calibrate`: fit the temperature of a trained generative recommender on validation users (`recommenders/temperature.py`)."""
+"""Stage `calibrate`: the temperature of a trained generative recommender, fitted on validation users (`temperature.py`)."""
 
 import copy
 import logging
@@ -30,9 +30,10 @@ log = logging.getLogger(__name__)
 class CalibrateConfig:
     """One parameter, fitted on validation after the last stage that trains."""
 
-    enabled: bool = False
-    """Whether the model's logits are divided by a temperature that makes validation targets most likely. Models that score whole
-    items (method=nextitem, itemknn, ...) stay as they are: their ranks would not change."""
+    enabled: bool = True
+    """Whether the model's logits are divided by a temperature that makes validation targets most likely; false = 1, as in the
+    papers. Models that score whole items (method=nextitem, itemknn, ...) stay as they are, their ranks would not change; so do
+    the members of an ensemble."""
     n_users: int = 20_000
     """Validation users that it is fitted on, spread evenly; all where there are fewer."""
 

@@ -50,7 +50,6 @@ class PipelineConfig:
             raise ConfigError("teacher.enabled=true and fuse.file name two teachers; drop one")
         self._check_collaborative()
         self._check_ensemble()
-        self._check_calibrated()
         self._check_starts()
         for name in ("pretrain", "finetune"):
             soft_inputs.check(name, getattr(self, name), self.tokenize, has_teacher=self.teacher.enabled)
@@ -90,13 +89,6 @@ class PipelineConfig:
         if self.evaluate.ensemble and getattr(self, name).identifiers.use == "primary":
             raise ConfigError(f"evaluate.ensemble=true ranks by several members; set {name}.identifiers.use=each")
 
-    def _check_calibrated(self) -> None:
-        """Refuse a temperature beside an ensemble, whose members are ranked as they were trained."""
-        if self.evaluate.ensemble and self.calibrates:
-            raise ConfigError(
-                "evaluate.ensemble=true ranks by members as they were trained; set calibrate.enabled=false"
-            )
-
     def _check_starts(self) -> None:
         """Refuse epochs to start fine-tuning from that pre-training does not keep."""
         starts, kept = self.finetune.identifiers.start_epochs, self.pretrain.tiger.keep_epochs
@@ -121,9 +113,9 @@ class PipelineConfig:
 
     @property
     def calibrates(self) -> bool:
-        """Whether the model that is evaluated gets a temperature: one that writes identifiers, where it is asked for."""
+        """Whether the evaluated model gets a temperature: one that writes identifiers, unless it is one of an ensemble."""
         last = self.finetune if self.finetune.enabled else self.pretrain
-        return self.calibrate.enabled and last.enabled and last.method in GENERATIVE
+        return self.calibrate.enabled and last.enabled and last.method in GENERATIVE and not self.evaluate.ensemble
 
     @property
     def encodes(self) -> bool:

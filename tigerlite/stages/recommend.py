@@ -1,5 +1,6 @@
 """Stages `pretrain`, `finetune` and `teacher`: train a recommender, generative or classic, on sequences (and identifiers)."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from tigerlite.data.item_features import item_features
 from tigerlite.data.sequences import item_counts
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
+from tigerlite.evaluation.transitions import KINDS, target_kinds
 from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.closed_forms import CLOSED_FORMS, closed_form
@@ -50,6 +52,9 @@ from tigerlite.tokenizers.bank import TokenizerBank
 
 VERSION = 1
 TRAINS = True
+_MANY_REPEATS = 0.01
+
+log = logging.getLogger(__name__)
 
 
 def run(
@@ -98,6 +103,7 @@ def run(
     stage = context.stage or "finetune"
     torch.manual_seed(settings.seed)
     if config.method == "tiger":
+        _advise_copying(settings, dataset, stage)
         model = TIGER(to_dict(settings), bank, stage=stage)
     elif config.method == "unigrec":
         model = build_unigrec(config, bank, soft, context.trainer, stage)
@@ -231,6 +237,21 @@ def _train(
         with_times=model.reads_times,
     )
     fit(trainer, model, out, data)
+
+
+def _advise_copying(settings: TIGERConfig, dataset: RecDataset, stage: str) -> None:
+    """Say so where users return to their items and the model has not been told that it may."""
+    if settings.copy or settings.exclude_history or not len(dataset.validation) or not is_rank_zero():
+        return
+    kinds = target_kinds(dataset.items, dataset.offsets, dataset.train_ends, dataset.validation)
+    share = float((kinds == KINDS.index("repeat")).mean())
+    if share >= _MANY_REPEATS:
+        log.info(
+            "%.1f %% of the validation targets are items that the user has had before; %s.tiger.copy=true lets the model repeat "
+            "them, and exclude_history=true is for data where nobody wants to",
+            100 * share,
+            stage,
+        )
 
 
 def _start_from(base: Recommender, model: TrainedRecommender) -> None:
