@@ -40,6 +40,8 @@ class StudyCommand:
     """Seeds 0 .. N - 1 instead of the study's own."""
     dataset: str | None = None
     """Only this data set of the study; with --config, the name of the data (default: the first config file's)."""
+    baseline: str | None = None
+    """Row that the others are compared with, instead of the study's own; finished runs are only compared anew."""
     data: Path | None = None
     """Folder that the study's data folders are relative to."""
     results: Path = Path("results")
@@ -63,6 +65,8 @@ def main(argv: Sequence[str]) -> None:
         study = read_study(command.study or Path())
         if command.seeds is not None:
             study = replace(study, config=replace(study.config, seeds=tuple(range(command.seeds))))
+    if command.baseline is not None:
+        study = replace(study, config=replace(study.config, baseline=command.baseline))
     names = dataset_names(study, command.dataset, flags)
     plans = {name: plan(study, name, flags, data=command.data) for name in names}
     for name, jobs in plans.items():

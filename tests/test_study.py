@@ -61,13 +61,17 @@ def test_a_sweep_makes_a_table_with_one_row_per_combination(study, toy_settings,
     }
     (tmp_path / "rates.yaml").write_text(yaml.safe_dump(sweep))
     results = tmp_path / "results"
-    study.main([f"--sweep={tmp_path / 'rates.yaml'}", f"--results={results}", f"--out={tmp_path / 'runs'}"])
+    command = [f"--sweep={tmp_path / 'rates.yaml'}", f"--results={results}", f"--out={tmp_path / 'runs'}"]
+    study.main(command)
     records = read_records(results / "rates" / "films")
     assert [record["row"] for record in records] == ["lr=0.001", "lr=0.003"]
     assert {record["settings"]["split"] for record in records} == {"validation"}
     printed = capsys.readouterr().out
     assert "Against 'lr=0.001'" in printed
     assert f"Records, table and plot are in {results / 'rates' / 'films'}" in printed
+    study.main([*command, "--baseline=lr=0.003"])
+    assert "Against 'lr=0.003'" in capsys.readouterr().out
+    assert len(read_records(results / "rates" / "films")) == 2
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path):
