@@ -10,13 +10,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tigerlite"
 
-GROUND = {"allocator", "columns", "config", "artifacts", "distributed", "letter_index", "run_file"}
+GROUND = {"allocator", "columns", "config", "artifacts", "claims", "distributed", "letter_index", "run_file"}
 ALLOWED = {
     "allocator": set(),
     "columns": set(),
     "config": set(),
     "distributed": set(),
-    "artifacts": {"config", "distributed"},
+    "claims": set(),
+    "artifacts": {"claims", "config", "distributed"},
     "letter_index": {"config"},
     "run_file": {"config", "artifacts"},
     "optim": GROUND,

@@ -3,8 +3,7 @@
 A stage's result lives in `<out>/<stage>-<fingerprint>`. It is written in `<folder>.part`; `DONE` (the checksums of
 its files) is written last and one rename publishes the folder, so a half-written one is never seen. What an
 interrupted training stage left in `.part` (its last checkpoint) is where the next run goes on. `<folder>.claim` says
-which job builds: a job that finds another one at work waits for it, and takes over when the owner is dead or silent
-for ten minutes.
+which job builds (`claims.py`); the others wait for it.
 """
 
 import contextlib
@@ -15,8 +14,6 @@ import logging
 import os
 import platform
 import shutil
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,12 +21,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
+from tigerlite.claims import claimed, owner_of, this_job
 from tigerlite.config import InputError, fingerprint, to_dict
 from tigerlite.distributed import is_rank_zero
 
 DONE = "DONE"
-HEARTBEAT_SECONDS = 20
-SILENT_SECONDS = 600
 POLL_SECONDS = 0.2
 
 log = logging.getLogger(__name__)
@@ -55,7 +51,7 @@ class Runs:
         self.folders: dict[str, Path] = {}
         self.found: list[str] = []
         """Stages that this job did not build: finished before, or by another job."""
-        self._job = _job()
+        self._job = this_job()
 
     def stage(self, name: str, stage: Stage, config: Any, *inputs: Any) -> Any:
         """The stage's artifact: loaded if its folder is complete, else built (or waited for) first.
@@ -128,22 +124,6 @@ def write_json(file: Path, value: Any) -> None:
     os.replace(aside, file)
 
 
-@contextlib.contextmanager
-def claimed(claim: Path, job: dict[str, Any] | None = None) -> Iterator[bool]:
-    """Hold a claim while the body runs; False, and nothing held, where another job that is alive holds it.
-
-    False as well for the one call that clears away the claim of a dead job: ask again.
-    """
-    if not _claim(claim, job or _job()):
-        yield False
-        return
-    try:
-        with _heartbeat(claim):
-            yield True
-    finally:
-        shutil.rmtree(claim, ignore_errors=True)
-
-
 def _build_or_wait(folder: Path, job: dict[str, Any], build: Callable[[], None]) -> None:
     """First process of a job: build the folder unless it is there or another job is building it."""
     refused = 0
@@ -163,7 +143,7 @@ def _join_or_wait(folder: Path, job: dict[str, Any], build: Callable[[], None]) 
     """Other processes of a job: take part in a training stage once the first process has claimed it."""
     claim = folder.with_name(folder.name + ".claim")
     while not (folder / DONE).exists():
-        owner = _owner(claim)
+        owner = owner_of(claim)
         if owner and (owner["launch"] == job["launch"] or owner["pid"] == job["parent"]):
             return build()
         _pause(job)
@@ -179,92 +159,6 @@ def _pause(job: dict[str, Any]) -> None:
     time.sleep(POLL_SECONDS)
     if os.getppid() != job["parent"]:
         raise SystemExit(1)
-
-
-def _claim(claim: Path, job: dict[str, Any]) -> bool:
-    """Whether this job now owns the claim; making a folder is atomic on every file system."""
-    try:
-        claim.mkdir()
-    except FileExistsError:
-        if not _is_abandoned(claim):
-            return False
-        # Only one of several jobs can rename it away; the loser's rename fails and it waits on.
-        stale = claim.with_name(f"{claim.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
-            os.rename(claim, stale)
-            shutil.rmtree(stale, ignore_errors=True)
-        return False
-    write_json(claim / "owner.json", job)
-    return True
-
-
-def _is_abandoned(claim: Path) -> bool:
-    owner = _owner(claim)
-    try:
-        silent = time.time() - (claim / "owner.json" if owner else claim).stat().st_mtime
-    except FileNotFoundError:
-        return False  # released this moment
-    if owner and owner["host"] == socket.gethostname():
-        return owner["started"] != _process_start(owner["pid"])
-    return silent > SILENT_SECONDS or (owner is None and silent > HEARTBEAT_SECONDS)
-
-
-def _owner(claim: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads((claim / "owner.json").read_text())
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return None
-
-
-def _job() -> dict[str, Any]:
-    """Who we are: `launch` is shared by all processes that one torchrun or `fabric run` started."""
-    variables = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT")
-    shared = [os.environ.get(name) for name in variables]
-    if shared[1] in ("localhost", "127.0.0.1", "::1"):
-        shared.append(socket.gethostname())  # launches on two machines may agree in all three
-    launch = ":".join(map(str, shared)) if shared[0] else f"parent {socket.gethostname()}:{os.getppid()}"
-    pid = os.getpid()
-    return {
-        "host": socket.gethostname(),
-        "pid": pid,
-        "parent": os.getppid(),
-        "started": _process_start(pid),
-        "launch": launch,
-    }
-
-
-def _process_start(pid: int) -> str | None:
-    """When the process was started (clock ticks since boot), None if there is no such process: tells a reused pid apart."""
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.parent.parent.joinpath("self").exists():  # Linux
-        try:
-            return stat.read_text().rpartition(")")[2].split()[19]
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    return "alive"
-
-
-@contextlib.contextmanager
-def _heartbeat(claim: Path) -> Iterator[None]:
-    """Touch the claim from a thread while the stage runs."""
-    stop = threading.Event()
-
-    def beat() -> None:
-        while not stop.wait(HEARTBEAT_SECONDS):
-            with contextlib.suppress(OSError):
-                os.utime(claim / "owner.json")
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextlib.contextmanager

@@ -65,6 +65,19 @@ def test_data_folders_are_relative_to_the_data_flag(toy_study, toy_folder):
     assert plan(study, "films", data=toy_folder.parent)[0].config.prepare.folder == toy_folder
 
 
+def test_a_row_may_differ_on_one_data_set_or_not_apply_to_it(toy_study):
+    rows = {"slow": {"finetune.tiger.epochs": 5}, "fast": {"finetune.tiger.epochs": 6}}
+    films, more = (
+        {"configs": ["films.yaml"]},
+        {"configs": ["films.yaml"], "rows": {"fast": None, "slow": {"finetune.tiger.epochs": 7}}},
+    )
+    study = read_study(changed(toy_study, rows=rows, datasets={"films": films, "more": more}, seeds=[0]))
+    found = {
+        name: [(job.row, job.config.finetune.tiger.epochs) for job in plan(study, name)] for name in ("films", "more")
+    }
+    assert found == {"films": [("slow", 5), ("fast", 6)], "more": [("slow", 7)]}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -73,6 +86,11 @@ def test_data_folders_are_relative_to_the_data_flag(toy_study, toy_folder):
         ({"seeds": [1, 1]}, "seeds=.* is out of range; allowed: different integers"),
         ({"seeds": 3}, 'Parser key "seeds"'),
         ({"seeds_set": "tokeniser"}, "did you mean 'tokenizer'"),
+        (
+            {"datasets": {"films": {"rows": {"slov": {}}}}},
+            "datasets.films.rows='slov' is unknown; .* did you mean 'slow'",
+        ),
+        ({"datasets": {"films": {"rows": {"slow": None}}}}, "films.rows.slow=None .*: values, since the other rows"),
         ({"rowz": {}}, "unknown key 'rowz'; did you mean 'rows'"),
     ],
 )

@@ -4,7 +4,7 @@ A study file names rows; each row is what it changes, as nested sections or dott
 `configs` (paths relative to the study file). A cell's config is layered as on the pipeline's command line, later wins:
 
     files:   --config=FILE flags, the data set's, the row's, the study's (presets)
-    values:  the study's, the data set's, the row's, then the flags of the command line
+    values:  the study's, the data set's, the row's, the row's on that data set, then the flags of the command line
     seed:    last
 """
 
@@ -20,7 +20,7 @@ from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.stages import calibrate, encode, evaluate, fuse, prepare, recommend, tokenize
 from tigerlite.stages.pipeline_config import PipelineConfig
 
-FILES, PUBLISHED = "configs", "published"
+FILES, PUBLISHED, ROWS = "configs", "published", "rows"
 SEEDED = ("recommender", "tokenizer")
 
 
@@ -42,13 +42,21 @@ class StudyConfig:
     """Values that hold for all rows."""
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Name -> a data set's values and `configs`; `prepare.folder` is relative to --data. Empty: --config names the data.
-    `published` holds figures of papers, method -> metric -> value, that are shown below the measured rows."""
+    `published` holds figures of papers, method -> metric -> value, that are shown below the measured rows; `rows` what single
+    rows change on this data set alone, null where a method does not apply to it."""
 
     def __post_init__(self) -> None:
         check(len(self.rows) > 0, "rows", self.rows, "at least one row")
         check_choice("baseline", self.baseline or next(iter(self.rows)), tuple(self.rows))
         check(len(set(self.seeds)) == len(self.seeds) > 0, "seeds", self.seeds, "different integers, at least one")
         check_choice("seeds_set", self.seeds_set, SEEDED)
+        for name, dataset in self.datasets.items():
+            for row, changes in (dataset.get(ROWS) or {}).items():
+                check_choice(f"datasets.{name}.rows", row, tuple(self.rows))
+                kept = changes is not None or row != self.baseline_row
+                check(
+                    kept, f"datasets.{name}.rows.{row}", None, "values, since the other rows are compared with this one"
+                )
 
     @property
     def baseline_row(self) -> str:
@@ -127,7 +135,9 @@ def plan(study: Study, dataset: str, flags: Sequence[str] = (), *, data: Path | 
     Raises:
         ConfigError: if a row does not make a config, two rows make the same one, or rows could not share a table.
     """
-    configs = {row: _row_config(study, row, dataset, flags, data) for row in study.config.rows}
+    left_out = {row for row, changes in _rows_here(study, dataset).items() if changes is None}
+    rows = [row for row in study.config.rows if row not in left_out]
+    configs = {row: _row_config(study, row, dataset, flags, data) for row in rows}
     _refuse_incomparable(configs)
     out = configs[study.config.baseline_row].out  # one folder, so that rows share finished stages
     data_source = prepare.inputs_fingerprint(configs[study.config.baseline_row].prepare)
@@ -151,13 +161,15 @@ def with_seed(config: PipelineConfig, seed: int, seeds_set: str) -> PipelineConf
 
 def _row_config(study: Study, row: str, dataset: str, flags: Sequence[str], data: Path | None) -> PipelineConfig:
     data_layer, row_layer = dict(study.config.datasets.get(dataset, {})), dict(study.config.rows[row])
-    data_layer.pop(PUBLISHED, None)
+    for name in (PUBLISHED, ROWS):
+        data_layer.pop(name, None)
     given = [flag for flag in flags if flag.startswith("--config=")]
     files = [*data_layer.pop(FILES, []), *row_layer.pop(FILES, []), *study.config.configs]
     data_values = flatten(data_layer)
     if data is not None and "prepare.folder" in data_values:
         data_values["prepare.folder"] = data / data_values["prepare.folder"]
     values = flatten(study.config.values) | data_values | flatten(row_layer)
+    values |= flatten(_rows_here(study, dataset).get(row) or {})
     argv = [
         *given,
         *(f"--config={study.folder / file}" for file in files),
@@ -173,6 +185,11 @@ def _row_config(study: Study, row: str, dataset: str, flags: Sequence[str], data
     if not (config.pretrain.enabled or config.finetune.enabled):
         raise ConfigError(f"row '{row}' of study '{study.name}' trains nothing; set finetune.enabled=true")
     return dataclasses.replace(config, until="evaluate")
+
+
+def _rows_here(study: Study, dataset: str) -> Mapping[str, Mapping[str, Any] | None]:
+    """What single rows change on a data set."""
+    return study.config.datasets.get(dataset, {}).get(ROWS) or {}
 
 
 def _word(value: Any) -> str:

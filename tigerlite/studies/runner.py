@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tigerlite.artifacts import claimed
+from tigerlite.claims import claimed
 from tigerlite.config import InputError
 from tigerlite.distributed import world_size
 from tigerlite.stages.pipeline import train
