@@ -5,7 +5,14 @@ import json
 import pytest
 from rich.console import Console
 
-from tigerlite.evaluation.report import codebook_table, example_lines, metrics_table, print_run, statistics_table
+from tigerlite.evaluation.report import (
+    codebook_table,
+    example_lines,
+    metrics_table,
+    print_run,
+    statistics_table,
+    temperature_line,
+)
 
 STATISTICS = {"users": 30431, "mean_length": 10.396, "filters": [{"name": "x"}], "content_hash": "0f3a"}
 HEALTH = {
@@ -55,6 +62,12 @@ def test_codebook_health_says_what_collided_and_how_each_level_is_used():
     title = "Identifiers: 19,201 distinct of 20,033 (collision rate 4.15%), 832 duplicates resolved by nearest_free"
     assert words[: len(title.split())] == title.split()
     assert words[-5:] == ["1", "256", "250", "201.3", "6"]
+
+
+def test_the_temperature_is_shown_with_what_it_brought():
+    found = {"temperature": 1.4944, "loss_before": 9.6603, "loss_after": 8.7095, "n_targets": 3231}
+    wanted = "Temperature 1.494, fitted on 3,231 validation users: cross-entropy of an item 9.660 -> 8.710 nats"
+    assert temperature_line(found) == wanted
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ def print_run(folders: Mapping[str, Path]) -> None:
     console.print(statistics_table(_read(folders["prepare"] / "statistics.json")))
     if "tokenize" in folders:
         console.print(codebook_table(_read(folders["tokenize"] / "codebook_health.json")))
+    if "calibrate" in folders:
+        console.print(temperature_line(_read(folders["calibrate"] / "temperature.json")), highlight=False)
     if "evaluate" in folders:
         found = _read(folders["evaluate"] / "metrics.json")
         console.print(metrics_table(found["metrics"], found["settings"]))
@@ -57,6 +59,15 @@ def codebook_table(health: Mapping[str, Any]) -> "Table":
             str(number), str(level["size"]), str(level["used"]), f"{level['perplexity']:.1f}", str(level["dead"])
         )
     return table
+
+
+def temperature_line(found: Mapping[str, Any]) -> str:
+    """The fitted temperature and what it brought."""
+    before, after = found["loss_before"], found["loss_after"]
+    return (
+        f"Temperature {found['temperature']:.3f}, fitted on {found['n_targets']:,} validation users: "
+        f"cross-entropy of an item {before:.3f} -> {after:.3f} nats"
+    )
 
 
 def metrics_table(
