@@ -146,6 +146,26 @@ def test_a_key_changes_with_the_content_of_an_embedding_file(toy_study):
     assert keys[0] != keys[1]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"tokenize": {"method": "letter", "letter": {"beta": 0, "order": "prepared", "file": "teacher.npy"}}},
+        {
+            "tokenize": {"method": "soft_rqvae", "collisions": "rank_digit"},
+            "finetune": {"method": "unigrec", "unigrec": {"order": "prepared", "file": "teacher.npy"}},
+        },
+    ],
+)
+def test_a_key_changes_with_the_content_of_a_teachers_file(toy_study, monkeypatch, row):
+    monkeypatch.chdir(toy_study.parent)
+    study = read_study(changed(toy_study, rows={"slow": row}, baseline="slow"))
+    keys = []
+    for value in (0.0, 1.0):
+        np.save("teacher.npy", np.full((60, 8), value))
+        keys.append(plan(study, "films")[0].key)
+    assert keys[0] != keys[1]
+
+
 def test_settings_of_methods_that_are_not_chosen_change_no_key(toy_study):
     study = read_study(toy_study)
     key = plan(study, "films")[0].key

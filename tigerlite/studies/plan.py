@@ -19,6 +19,7 @@ from tigerlite.config import ConfigError, check, check_choice, decisive, fingerp
 from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.stages import calibrate, encode, evaluate, fuse, prepare, recommend, tokenize
 from tigerlite.stages.pipeline_config import PipelineConfig
+from tigerlite.stages.sources import source_of
 
 FILES, PUBLISHED, ROWS = "configs", "published", "rows"
 SEEDED = ("recommender", "tokenizer")
@@ -223,7 +224,15 @@ def _sources(config: PipelineConfig) -> list[str]:
         given += [encode.source(config.encode), fuse.source(config.fuse)]
     trained = [stage for stage in (config.pretrain, config.finetune) if stage.enabled]
     given += [TokenWeights.read(stage.saved_weights) for stage in trained if stage.saved_weights is not None]
+    given += [source_of([file], file.parent) for file in _teacher_files(config)]
     return [source.fingerprint for source in given if source is not None]
+
+
+def _teacher_files(config: PipelineConfig) -> list[Path]:
+    """Files of item embeddings that codes are aligned with or models distilled from, and of their ids."""
+    readers = [config.tokenize.letter] if config.tokenize.needs_collaborative else []
+    readers += [stage.unigrec for stage in (config.pretrain, config.finetune) if stage.enabled and stage.needs_teacher]
+    return [file for reader in readers for file in (reader.file, reader.ids) if file is not None]
 
 
 def _key(config: PipelineConfig, sources: Sequence[str]) -> str:
