@@ -15,6 +15,7 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.recommenders.baselines.popularity import Popularity
 from tigerlite.recommenders.tiger import TIGER
+from tigerlite.stages import calibrate
 from tigerlite.tokenizers.rqvae import RQVAE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +31,7 @@ def press_ctrl_c_in(monkeypatch):
         "encode": (ItemEmbeddings, "save"),
         "tokenize": (RQVAE, "training_step"),
         "finetune": (TIGER, "training_step"),
+        "calibrate": (calibrate, "apply_temperature"),
         "evaluate": (Popularity, "scores"),
     }
 
