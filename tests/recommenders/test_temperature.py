@@ -69,6 +69,14 @@ def test_what_was_made_too_sure_is_made_less_so_by_as_much():
     assert 1 < reference < 5
 
 
+def test_a_model_that_is_not_sure_enough_is_sharpened_only_where_that_is_allowed():
+    flat = sharp(4.0)
+    batches = drawn_from(model())
+    assert fit_temperature(flat, batches).temperature < 0.6
+    kept = fit_temperature(flat, batches, sharpen=False)
+    assert (kept.temperature, kept.loss_after) == (1.0, kept.loss_before)
+
+
 @pytest.mark.parametrize("scoring", HEADS)
 def test_beams_and_exact_decoding_score_by_the_divided_logits(scoring):
     found = model(scoring)

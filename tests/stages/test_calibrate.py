@@ -22,7 +22,7 @@ from tigerlite.stages.pipeline_config import PipelineConfig
 def test_the_calibrated_model_is_evaluated_and_served_and_training_is_shared(toy_settings, tmp_path):
     toy_settings["calibrate"] = {"enabled": False}
     plain = train(config_for(toy_settings, tmp_path))
-    del toy_settings["calibrate"]
+    toy_settings["calibrate"] = {"sharpen": True}  # two epochs leave it not sure enough
     run = train(config_for(toy_settings, tmp_path))
     assert run.folders["finetune"] == plain.folders["finetune"]
     assert run.folders["evaluate"] != plain.folders["evaluate"]
@@ -34,8 +34,10 @@ def test_the_calibrated_model_is_evaluated_and_served_and_training_is_shared(toy
     assert run.model.fingerprint == by_hand.fingerprint
     assert Predictor.load(tmp_path).model.fingerprint == run.model.fingerprint
     assert run.evaluation.metrics["itemknn"] == plain.evaluation.metrics["itemknn"]
-    toy_settings["calibrate"] = {"enabled": False}
-    train(config_for(toy_settings, tmp_path))
+    del toy_settings["calibrate"]
+    by_default = train(config_for(toy_settings, tmp_path))
+    assert json.loads((by_default.folders["calibrate"] / FOUND).read_text())["temperature"] == 1.0
+    assert by_default.model.fingerprint == plain.model.fingerprint
     assert Predictor.load(tmp_path).model.fingerprint == plain.model.fingerprint
 
 
@@ -57,7 +59,7 @@ def test_a_share_of_the_validation_users_is_enough(tmp_path):
     torch.manual_seed(0)
     model = TIGER(to_dict(mixing.config().tiger), mixing.bank(1)).eval()
     before = model.fingerprint
-    calibrate.run(CalibrateConfig(n_users=7), mixing.circle(), model, out=tmp_path)
+    calibrate.run(CalibrateConfig(n_users=7, sharpen=True), mixing.circle(), model, out=tmp_path)
     assert json.loads((tmp_path / FOUND).read_text())["n_targets"] == 7
     assert model.fingerprint == before != calibrate.load(tmp_path).fingerprint
 

@@ -24,7 +24,7 @@ from tigerlite.recommenders.copying import visits_of
 from tigerlite.recommenders.generative import GenerativeRecommender
 
 WIDEST = 10.0
-"""T is looked for between 1 / WIDEST and WIDEST."""
+"""T is looked for between 1 and WIDEST, or, where it may sharpen, from 1 / WIDEST."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,13 @@ class Temperature:
 
 
 @torch.no_grad()
-def fit_temperature(model: GenerativeRecommender, batches: Iterable[Batch]) -> Temperature:
+def fit_temperature(model: GenerativeRecommender, batches: Iterable[Batch], *, sharpen: bool = True) -> Temperature:
     """The T that makes the targets of `batches` most likely; the model, in evaluation mode, stays as it is.
 
     Args:
         model: trained.
         batches: targets and their histories, at least one.
+        sharpen: whether T may be below 1.
 
     Raises:
         InputError: if the model's loss on them is not a number.
@@ -69,7 +70,7 @@ def fit_temperature(model: GenerativeRecommender, batches: Iterable[Batch]) -> T
     before = loss(0.0)
     if not math.isfinite(before):
         raise InputError(f"the model's validation loss is {before}; it was not trained, so no temperature fits it")
-    bounds = (-math.log(WIDEST), math.log(WIDEST))
+    bounds = (-math.log(WIDEST) if sharpen else 0.0, math.log(WIDEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4})
     if found.fun >= before:
         return Temperature(1.0, before, before, n_targets)

@@ -34,6 +34,9 @@ class CalibrateConfig:
     """Whether the model's logits are divided by a temperature that makes validation targets most likely; false = 1, as in the
     papers. Models that score whole items (method=nextitem, itemknn, ...) stay as they are, their ranks would not change; so do
     the members of an ensemble."""
+    sharpen: bool = False
+    """Whether the temperature may be below 1, as likelihood has it for models that are not trained to their end; on Yelp that
+    made their lists worse."""
     n_users: int = 20_000
     """Validation users that it is fitted on, spread evenly; all where there are fewer."""
 
@@ -62,7 +65,7 @@ def run(
     rows = rows[np.argsort(rows[:, 1] - dataset.offsets[rows[:, 0]], kind="stable")]  # similar lengths together
     warm = copy.deepcopy(model).to(context.trainer.device()).eval()
     batches = row_batches(dataset, rows, batch_size=_BATCH, max_history=model.config.max_history)
-    found = fit_temperature(warm, batches)
+    found = fit_temperature(warm, batches, sharpen=config.sharpen)
     apply_temperature(warm, found.temperature)
     warm.cpu().save(out)
     write_json(out / FOUND, asdict(found))
