@@ -105,7 +105,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "pretrain": ("... and pre-train the recommender", lambda argv: stage("pretrain", argv)),
     "finetune": ("... and train the recommender", lambda argv: stage("finetune", argv)),
     "calibrate": (
-        "... and fit its temperature on validation (calibrate.enabled=true)",
+        "... and fit its temperature on validation",
         lambda argv: stage("calibrate", argv),
     ),
     "evaluate": ("... and evaluate it: the whole pipeline", lambda argv: stage("evaluate", argv)),

@@ -51,6 +51,13 @@ def target_kinds(items: np.ndarray, offsets: np.ndarray, train_ends: np.ndarray,
     return np.where(repeats, 0, np.where(known, 1, 2))
 
 
+def share_of_repeats(items: np.ndarray, offsets: np.ndarray, train_ends: np.ndarray, rows: np.ndarray) -> float:
+    """Share of the targets that the user has had before, 0 without targets; arguments as of `target_kinds`."""
+    if not len(rows):
+        return 0.0
+    return float((target_kinds(items, offsets, train_ends, rows) == KINDS.index("repeat")).mean())
+
+
 def by_kind(ranks: Mapping[str, np.ndarray], kinds: np.ndarray) -> dict[str, Any]:
     """Metrics of every method over the targets of each kind.
 

@@ -1,7 +1,7 @@
 """One temperature for all probabilities of a generative recommender, fitted on validation users after training.
 
 A network trained for many epochs on few interactions is too sure of its codes: its cross-entropy on validation rises while its
-NDCG still does. Dividing the logits by T > 1 leaves the order of the codes of one level alone, as it leaves that of a classic
+NDCG does not fall. Dividing the logits by T > 1 leaves the order of the codes of one level alone, as it leaves that of a classic
 model's items, but not the order of *items*, whose scores are sums of log-probabilities over levels: a first code that is too
 sure shuts out paths whose later codes would have made up for it. T minimises the cross-entropy of the validation targets.
 

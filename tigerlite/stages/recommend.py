@@ -21,7 +21,7 @@ from tigerlite.data.item_features import item_features
 from tigerlite.data.sequences import item_counts
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
-from tigerlite.evaluation.transitions import KINDS, target_kinds
+from tigerlite.evaluation.transitions import share_of_repeats
 from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.closed_forms import CLOSED_FORMS, closed_form
@@ -241,10 +241,9 @@ def _train(
 
 def _advise_copying(settings: TIGERConfig, dataset: RecDataset, stage: str) -> None:
     """Say so where users return to their items and the model has not been told that it may."""
-    if settings.copy or settings.exclude_history or not len(dataset.validation) or not is_rank_zero():
+    if settings.copy or settings.exclude_history or not is_rank_zero():
         return
-    kinds = target_kinds(dataset.items, dataset.offsets, dataset.train_ends, dataset.validation)
-    share = float((kinds == KINDS.index("repeat")).mean())
+    share = share_of_repeats(dataset.items, dataset.offsets, dataset.train_ends, dataset.validation)
     if share >= _MANY_REPEATS:
         log.info(
             "%.1f %% of the validation targets are items that the user has had before; %s.tiger.copy=true lets the model repeat "

@@ -17,7 +17,14 @@ from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_positions
 from tigerlite.evaluation.pictures import save_figures
-from tigerlite.evaluation.transitions import KINDS, by_kind, contributions, plot_contributions, target_kinds
+from tigerlite.evaluation.transitions import (
+    KINDS,
+    by_kind,
+    contributions,
+    plot_contributions,
+    share_of_repeats,
+    target_kinds,
+)
 from tigerlite.studies.records import read_study_records
 
 METRIC = "ndcg@10"
@@ -110,11 +117,8 @@ def repeat_shares(dataset: RecDataset) -> dict[str, float]:
     Where it moves from one to the next, what is learnt about repeats does not hold for the test.
     """
     parts = {"training": training_positions(dataset), "validation": dataset.validation, "test": dataset.test}
-    shares = {}
-    for part, rows in parts.items():
-        kinds = target_kinds(dataset.items, dataset.offsets, dataset.train_ends, rows)
-        shares[part] = float((kinds == KINDS.index("repeat")).mean()) if len(rows) else 0.0
-    return shares
+    arrays = (dataset.items, dataset.offsets, dataset.train_ends)
+    return {part: share_of_repeats(*arrays, rows) for part, rows in parts.items()}
 
 
 def _ranks(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
