@@ -1,4 +1,4 @@
-"""The README keeps its word: its Python runs, its commands parse, its files exist."""
+"""The README and the pages of results keep their word: Python runs, commands parse, files and links exist."""
 
 import re
 import runpy
@@ -21,6 +21,7 @@ from tigerlite.stages.trainer import TrainerConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "results").glob("*.md"))]
 FENCE = re.compile(
     r"(?P<skip><!-- test: skip -->\s*\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE
 )
@@ -60,6 +61,13 @@ OURS = [
 ]
 
 
+INLINE = re.compile(r"`((?:python pipelines/|tigerlite report )[^`]+)`")
+QUOTED = [
+    (page.name, shlex.split(" ".join(line.split()))) for page in PAGES for line in INLINE.findall(page.read_text())
+]
+"""Commands inside sentences; their capital words (FOLDER, RUN) are the reader's to fill in."""
+
+
 def called(words: list[str]) -> str:
     return " ".join(words)[:80]
 
@@ -93,6 +101,14 @@ def test_a_command_parses_and_its_files_exist(line, words, explain, capsys):
     assert "usage:" in printed.out
 
 
+@pytest.mark.parametrize(("page", "words"), QUOTED, ids=[f"{page}: {called(words)}" for page, words in QUOTED])
+def test_a_command_inside_a_sentence_parses(page, words, explain, capsys):
+    code = explain(words)
+    printed = capsys.readouterr()
+    assert code == 0, f"{page}: {printed.err}"
+    assert "usage:" in printed.out
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -107,9 +123,17 @@ def test_a_command_with_a_mistake_would_be_noticed(command, explain):
     assert explain(shlex.split(command)) == 2
 
 
-def test_every_file_of_the_repository_that_is_named_exists():
-    named = set(re.findall(r"(?<![\w/.])(?:configs|pipelines|notebooks|tests)/[\w./-]*[\w/]", README))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_of_the_repository_that_is_named_exists(page):
+    text = page.read_text()
+    named = set(re.findall(r"(?<![\w/.])(?:configs|pipelines|notebooks|tests)/[\w./-]*[\w/]", text))
     assert not sorted(name for name in named if not (ROOT / name).exists())
+    linked = {link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link}
+    assert not sorted(link for link in linked if not (page.parent / link).exists())
+
+
+def test_every_page_of_results_is_linked_from_the_readme():
+    assert not [page.name for page in PAGES[1:] if f"docs/results/{page.name}" not in README]
 
 
 @pytest.fixture(scope="module")
