@@ -4,6 +4,8 @@
     python pipelines/study.py --study=configs/studies/attention.yaml --data=FOLDER_OF_DATA_SETS
     python pipelines/study.py --study=configs/studies/attention.yaml --seeds=5 \\
         --config=configs/datasets/yelp_letter.yaml --prepare.folder=FOLDER
+    python pipelines/study.py --study=configs/studies/token_weighting.yaml --data=FOLDER --dataset=yelp_letter \\
+        --preset=configs/hardware/paper_gpu.yaml --finetune.tiger.epochs=200
     python pipelines/study.py --sweep=configs/sweeps/learning_rate.yaml --seeds=3
 
 Flags of the pipeline (`python pipelines/tiger.py --help`) are accepted and hold for all rows. Runs are appended to
@@ -16,10 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tigerlite.config import ConfigError, check, guard, known_keys, parse
+from tigerlite.config import check, guard, known_keys, parse
+from tigerlite.studies.datasets import dataset_names
 from tigerlite.studies.grid import save_grid
 from tigerlite.studies.over import save_over
-from tigerlite.studies.plan import Study, plan, published, read_study
+from tigerlite.studies.plan import plan, published, read_study, with_preset
 from tigerlite.studies.report import print_study, save_study
 from tigerlite.studies.runner import run_jobs
 from tigerlite.studies.summary import summarise_study
@@ -39,7 +42,9 @@ class StudyCommand:
     seeds: int | None = None
     """Seeds 0 .. N - 1 instead of the study's own."""
     dataset: str | None = None
-    """Only this data set of the study; with --config, the name of the data (default: the first config file's)."""
+    """Only this data set of the study; with --config, the name of the data (default: that of the data set's file)."""
+    preset: Path | None = None
+    """A config file (configs/hardware/) in the place of the study's own preset; values of the study and flags still win."""
     baseline: str | None = None
     """Row that the others are compared with, instead of the study's own; finished runs are only compared anew."""
     data: Path | None = None
@@ -60,11 +65,13 @@ def main(argv: Sequence[str]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     if command.sweep is not None:
         sweep = read_sweep(command.sweep, seeds=tuple(range(command.seeds or 1)), count=command.count)
-        study, flags = sweep.study, [*sweep.flags, *flags]
+        study, flags = sweep.study, sweep.flags_with(flags)
     else:
         study = read_study(command.study or Path())
         if command.seeds is not None:
             study = replace(study, config=replace(study.config, seeds=tuple(range(command.seeds))))
+    if command.preset is not None:
+        study = with_preset(study, command.preset)
     if command.baseline is not None:
         study = replace(study, config=replace(study.config, baseline=command.baseline))
     names = dataset_names(study, command.dataset, flags)
@@ -95,23 +102,6 @@ def split_flags(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return [flag for flag in joined if flag.split("=")[0] in mine], [
         flag for flag in joined if flag.split("=")[0] not in mine
     ]
-
-
-def dataset_names(study: Study, chosen: str | None, flags: Sequence[str]) -> list[str]:
-    """The data sets to run on: the one named, the one whose config file is given, or all of the study's."""
-    files = [flag.removeprefix("--config=") for flag in flags if flag.startswith("--config=")]
-    known = list(study.config.datasets)
-    if chosen is not None:
-        if chosen not in known and not files:
-            raise ConfigError(
-                f"data set '{chosen}' is not in study '{study.name}'; known: {', '.join(known) or 'none'}"
-            )
-        return [chosen]
-    if files:
-        return [Path(files[0]).stem]
-    if not known:
-        raise ConfigError(f"study '{study.name}' names no data set; give its file: --config=configs/datasets/NAME.yaml")
-    return known
 
 
 if __name__ == "__main__":

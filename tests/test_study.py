@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tigerlite.config import ConfigError
-from tigerlite.studies.plan import Study, StudyConfig
 from tigerlite.studies.records import read_records
 
 SCRIPT = Path(__file__).resolve().parents[1] / "pipelines" / "study.py"
@@ -29,19 +27,6 @@ def test_flags_of_the_study_are_told_from_the_pipelines(study):
     own, flags = study.split_flags(argv)
     assert own == ["--study=a.yaml", "--seeds=3"]
     assert flags == ["--config=b.yaml", "--finetune.tiger.epochs=2", "--seed=1"]
-
-
-def test_data_sets_are_the_chosen_the_given_or_all(study):
-    two = Study("s", Path(), StudyConfig(rows={"r": {}}, datasets={"yelp": {}, "office": {}}))
-    none = Study("s", Path(), StudyConfig(rows={"r": {}}))
-    assert study.dataset_names(two, None, []) == ["yelp", "office"]
-    assert study.dataset_names(two, "office", []) == ["office"]
-    assert study.dataset_names(two, None, ["--config=configs/datasets/mine.yaml"]) == ["mine"]
-    assert study.dataset_names(none, "named", ["--config=mine.yaml"]) == ["named"]
-    with pytest.raises(ConfigError, match="data set 'ofice' is not in study 's'; known: yelp, office"):
-        study.dataset_names(two, "ofice", [])
-    with pytest.raises(ConfigError, match="study 's' names no data set; give its file"):
-        study.dataset_names(none, None, [])
 
 
 def test_a_sweep_makes_a_table_with_one_row_per_combination(study, toy_settings, tmp_path, capsys):

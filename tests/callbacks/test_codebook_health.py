@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tigerlite.callbacks.codebook_health import CodebookHealth
+from tigerlite.callbacks.codebook_health import CodebookHealth, low_perplexity
+from tigerlite.evaluation.codes import codes_health
+from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 
 CODES = torch.tensor([[0, 0], [1, 0], [2, 0], [3, 0]] * 5)
 
@@ -16,8 +18,9 @@ class Tokenizer:
 
     codebook_sizes = (4, 10)
 
-    def __init__(self):
+    def __init__(self, **settings):
         self.logged = {}
+        self.config = RQVAEConfig(**settings)
 
     def training_codes(self):
         return CODES
@@ -55,7 +58,13 @@ def test_a_level_hardly_used_is_warned_about_once_with_the_remedy(caplog):
             end_epoch(callback, epoch)
     (message,) = caplog.messages
     assert "level 2 spreads the items over 1.0 of 10 codes" in message
-    assert "set tokenize.rqvae.kmeans_init=true and tokenize.rqvae.revive_after=1" in message
+    assert "(perplexity, 9 dead); give the items distinct texts, or take fewer codes in tokenize.rqvae" in message
+
+
+def test_settings_are_advised_only_where_they_are_not_set_already():
+    _, low = codes_health(CODES.numpy(), (4, 10))
+    said = low_perplexity(2, low, RQVAEConfig(kmeans_init=False, revive_after=0))
+    assert "set tokenize.rqvae.kmeans_init=true, set tokenize.rqvae.revive_after=1, give the items" in said
 
 
 def test_a_resumed_run_does_not_repeat_the_warning(caplog):

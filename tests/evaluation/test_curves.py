@@ -14,10 +14,10 @@ ROWS = [
     (20, "finetune/valid/loss", 2.5),
     (20, "finetune/valid/ndcg@10", 0.1),
     (20, "epoch", 1),
-    (10, "finetune/alpha/front_greater", 0.5),
-    (20, "finetune/alpha/front_greater", 0.25),
-    (10, "finetune/alpha/frequency", 0.0),
-    (20, "finetune/alpha/frequency", 0.75),
+    (10, "finetune/trajectory/alpha/front_greater", 0.5),
+    (20, "finetune/trajectory/alpha/front_greater", 0.25),
+    (10, "finetune/trajectory/alpha/frequency", 0.0),
+    (20, "finetune/trajectory/alpha/frequency", 0.75),
 ]
 
 
@@ -53,15 +53,17 @@ def test_a_stage_that_trains_nothing_is_one_clear_line(tmp_path):
 def test_alpha_has_a_line_per_objective(stage):
     curves = read_curves(stage)
     assert set(alphas(curves)) == {"front_greater", "frequency"}
-    (axes,) = plot_alpha(curves).axes
+    plain = {"train/loss": curves["train/loss"]}
+    (axes,) = plot_alpha({"mixed": curves, "plain": plain}).axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
     assert lines == {"front greater": [[10, 0.5], [20, 0.25]], "frequency": [[10, 0], [20, 0.75]]}
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("optimizer steps", "alpha")
+    assert (axes.get_title(), axes.get_xlabel()) == ("mixed", "optimizer steps")
+    assert [panel.get_title() for panel in plot_alpha({"one": curves, "two": curves}).axes] == ["one", "two"]
 
 
 def test_a_run_of_one_objective_has_no_weights_to_show(stage):
     with pytest.raises(InputError, match="no mixing weights were logged; they exist for a run that mixes several"):
-        plot_alpha({"train/loss": read_curves(stage)["train/loss"]})
+        plot_alpha({"plain": {"train/loss": read_curves(stage)["train/loss"]}})
 
 
 def test_losses_have_a_line_per_run_that_logged_them(stage):

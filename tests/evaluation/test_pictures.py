@@ -29,7 +29,7 @@ def test_prefix_match_is_shown_where_the_model_has_identifiers():
 
 def test_alpha_and_weights_are_shown_where_training_had_them():
     assert set(training_figures("run", {"train/loss": CURVE}, {})) == {"training"}
-    everything = training_figures("run", {"alpha/frequency": CURVE}, {"frequency": np.ones((4, 2))})
+    everything = training_figures("run", {"trajectory/alpha/frequency": CURVE}, {"frequency": np.ones((4, 2))})
     assert set(everything) == {"training", "alpha", "weight_profile"}
 
 

@@ -7,21 +7,17 @@ from safetensors.numpy import save_file
 from tigerlite.evaluation.weight_profile import FILE, plot_weight_profile, read_weights
 
 
-def test_tables_lose_their_padding_row_and_a_table_about_decoding_is_left_out(tmp_path):
-    tables = {
-        "front_greater": np.array([[2.0, 1.0, 0.0]], dtype=np.float32),
-        "frequency": np.arange(9, dtype=np.float32).reshape(3, 3),
-        "calibration": np.zeros((3, 3), dtype=np.float32),
-    }
-    save_file(tables, tmp_path / FILE)
-    found = read_weights(tmp_path)
-    assert found.keys() == {"front_greater", "frequency"}
+@pytest.mark.parametrize(("n_members", "kept"), [(1, [1, 2]), (3, [1, 2, 4, 5, 7, 8])])
+def test_tables_lose_the_padding_row_of_every_member(n_members, kept, tmp_path):
+    frequency = np.arange(9.0 * n_members, dtype=np.float32).reshape(-1, 3)
+    save_file({"front_greater": np.array([[2, 1, 0]], dtype=np.float32), "frequency": frequency}, tmp_path / FILE)
+    found = read_weights(tmp_path, 2)
     assert found["front_greater"].tolist() == [[2, 1, 0]]
-    assert found["frequency"].tolist() == [[3, 4, 5], [6, 7, 8]]
+    assert found["frequency"].tolist() == frequency[kept].tolist()
 
 
 def test_a_stage_that_weights_no_tokens_has_none(tmp_path):
-    assert read_weights(tmp_path) == {}
+    assert read_weights(tmp_path, 2) == {}
 
 
 def test_the_plot_shows_means_and_the_range_over_items():

@@ -163,6 +163,10 @@ def test_saved_and_loaded_it_ranks_the_same(tmp_path):
     [
         ({"objective": {"method": "rank"}}, "objective.method=rank subtracts or scales the decoder's states"),
         ({"objective": {"method": "cft"}}, "objective.method=cft subtracts or scales the decoder's states"),
+        (
+            {"objective": {"method": "multi_target", "multi_target": {"mixing": "logit_scaling"}}},
+            "objective.multi_target.mixing=logit_scaling subtracts or scales the decoder's states",
+        ),
         ({"method": "unigrec"}, "tiger.copy=true is for method=tiger"),
     ],
 )

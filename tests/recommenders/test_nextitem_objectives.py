@@ -96,6 +96,17 @@ def test_self_supervision_is_the_four_objectives_one_after_the_other(monkeypatch
     torch.testing.assert_close(built.training_losses(BATCH), expected, atol=1e-5, rtol=1e-4)
 
 
+def test_a_batch_of_one_sequence_has_no_other_segment_and_no_loss_of_it():
+    built = model("s3rec", objective="self_supervised")
+    alone = PrefixBatch(BATCH.sequences[:1], BATCH.first[:1], torch.tensor(4.0))
+    losses = built.training_losses(alone)
+    assert losses[-1] == 0
+    assert (losses[:-1] > 0).all()
+    losses.sum().backward()
+    assert not [name for name, parameter in built.named_parameters() if parameter.grad is None]
+    assert not built.objectives.maps["sp"].weight.grad.any()
+
+
 def test_every_weight_of_self_supervision_gets_a_gradient():
     built = model("s3rec", objective="self_supervised")
     built.training_losses(BATCH).sum().backward()

@@ -66,7 +66,8 @@ def fdsa_states(network: FDSA, sequence: list[int], features: dict[int, list[int
         vectors = [weights["pool.embeddings.weight"][feature] for feature in features[item]]
         scores = [math.exp(float(linear(vector, weights, "pool.attention"))) for vector in vectors]
         pooled = sum(score / sum(scores) * vector for score, vector in zip(scores, vectors, strict=True))
-        described.append(normalised(pooled + weights["feature_positions.weight"][place], weights, "norms.1"))
+        position = weights["feature_positions.weight"][len(sequence) - 1 - place]
+        described.append(normalised(pooled + position, weights, "norms.1"))
     one = encoder_states(network.item_encoder, items, causal=True)
     other = encoder_states(network.feature_encoder, described, causal=True)
     return torch.stack([linear(torch.cat(pair), weights, "output") for pair in zip(one, other, strict=True)])
@@ -128,7 +129,7 @@ def hstu_states(network: HSTU, sequence: list[int], times: list[int] | None = No
         part = weights_of(network, f"layers.{number}.")
         split = []
         for vector in hidden:
-            projected = part["projection.weight"] @ normalised(vector, part, "input_norm")
+            projected = part["projection.weight"] @ normalised(vector, part, "input_norm", 1e-6)
             split.append((projected * sigmoid(projected)).view(4, layer.n_heads, -1))
         after = []
         for place, vector in enumerate(hidden):
@@ -145,7 +146,7 @@ def hstu_states(network: HSTU, sequence: list[int], times: list[int] | None = No
                     mixed = mixed + silu / layer.max_history * split[key][1, head]
                 heads.append(mixed)
             gates = split[place][0].reshape(-1)
-            gated = normalised(torch.cat(heads), part, "attention_norm") * gates
+            gated = normalised(torch.cat(heads), part, "attention_norm", 1e-6) * gates
             after.append(vector + linear(gated, part, "output"))
         hidden = after
     return torch.stack([normalised(vector, weights, "norm") for vector in hidden])
@@ -158,10 +159,11 @@ def weights_of(module: torch.nn.Module, prefix: str = "") -> dict[str, Tensor]:
 
 
 def embedded(weights: dict[str, Tensor], sequence: list[int], items: str, positions: str, norm: str) -> list[Tensor]:
-    """Normalised sums of item and position embeddings."""
+    """Normalised sums of item and position embeddings; the last item has position 0."""
+    places = reversed(range(len(sequence)))
     return [
         normalised(weights[f"{items}.weight"][item] + weights[f"{positions}.weight"][place], weights, norm)
-        for place, item in enumerate(sequence)
+        for item, place in zip(sequence, places, strict=True)
     ]
 
 
@@ -170,10 +172,10 @@ def linear(vector: Tensor, weights: dict[str, Tensor], name: str) -> Tensor:
     return weights[f"{name}.weight"] @ vector + weights[f"{name}.bias"]
 
 
-def normalised(vector: Tensor, weights: dict[str, Tensor], name: str) -> Tensor:
+def normalised(vector: Tensor, weights: dict[str, Tensor], name: str, eps: float = 1e-5) -> Tensor:
     """Layer normalisation."""
     centred = vector - vector.mean()
-    return centred / torch.sqrt((centred**2).mean() + 1e-5) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    return centred / torch.sqrt((centred**2).mean() + eps) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
 
 def gelu(value: float) -> float:

@@ -33,7 +33,7 @@ def test_the_codes_are_a_table_and_two_pictures(run, capsys):
 
 
 def test_training_adds_its_curves_the_weights_of_its_objectives_and_of_its_tokens(run):
-    trained(run, "finetune,1,finetune/train/loss,2.0", "finetune,1,finetune/alpha/frequency,0.5")
+    trained(run, "finetune,1,finetune/train/loss,2.0", "finetune,1,finetune/trajectory/alpha/frequency,0.5")
     save_file({"frequency": np.ones((25, 2), dtype=np.float32)}, run / "finetune-1" / "token_weights.safetensors")
     diagnostics.report(run, Flags())
     expected = {"filter_ratio.png", "purity_gain.png", "training.png", "alpha.png", "weight_profile.png"}

@@ -128,6 +128,23 @@ def test_new_items_are_recommended_under_their_own_ids(predictor, run_folder):
     assert predictor.recommend([["new"]], k=1)[0].unknown == []
 
 
+def test_the_run_s_own_tokenizer_is_taken_and_another_one_refused(run_folder, predictor, tmp_path):
+    folders = read_run(run_folder)
+    rows = torch.from_numpy(ItemEmbeddings.load(folders["encode"]).matrix[[4]])
+    loaded = Predictor.load(run_folder)
+    loaded.add_items(["new"], rows)
+    assert loaded.model.bank.n_items == len(loaded.item_ids)
+    other = load_tokenizer(folders["tokenize"])
+    with torch.no_grad():
+        other.quantizer.codebooks[0].vectors += 1.0
+    with pytest.raises(InputError, match="the bank was made by the tokenizer [0-9a-f]{16} but [0-9a-f]{16} was given"):
+        loaded.add_items(["another"], rows, other)
+    assert "another" not in loaded.item_ids
+    again = Predictor(loaded.model, loaded.item_ids, loaded.titles)
+    with pytest.raises(InputError, match="this run has no tokenizer; give the one that made its identifiers"):
+        again.add_items(["another"], rows)
+
+
 def test_new_items_with_known_ids_or_the_wrong_number_are_refused(predictor, run_folder):
     tokenizer = load_tokenizer(read_run(run_folder)["tokenize"])
     rows = torch.ones(2, tokenizer.n_dimensions)
@@ -138,5 +155,5 @@ def test_new_items_with_known_ids_or_the_wrong_number_are_refused(predictor, run
     with pytest.raises(InputError, match="got 1 ids, 1 titles and 2 embeddings"):
         predictor.add_items(["x"], rows, tokenizer)
     closed = Predictor(Popularity(np.ones(3)), ["a", "b"], ["a", "b"])
-    with pytest.raises(InputError, match="popularity knows items by number and cannot recommend new ones"):
+    with pytest.raises(InputError, match="popularity cannot recommend items that it was not trained on"):
         closed.add_items(["x"], rows[:1], tokenizer)

@@ -1,6 +1,7 @@
 """Closed forms and collisions in the stage: every pair gives identifiers, caches keep their names, collapse is reported."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,14 @@ from toy_catalogues import one_user
 
 from tigerlite.config import InputError, decisive, fingerprint
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.sequences import training_items
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.stages import recommend, tokenize
 from tigerlite.stages.identifiers import HEALTH
 from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.tokenizers import CLOSED_FORM
+from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collisions import COLLISIONS
 from tigerlite.tokenizers.hierarchical import HierarchicalConfig
 from tigerlite.tokenizers.opq import OPQConfig
@@ -94,16 +97,45 @@ def test_no_resolution_is_needed_where_nothing_collides(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["rqkmeans", "pq", "opq", "hierarchical"])
-def test_identical_items_get_unique_identifiers_and_one_warning_with_the_remedy(tmp_path, caplog, method):
+def test_identical_items_get_unique_identifiers_and_are_warned_about_with_the_remedy(tmp_path, caplog, method):
     flat = ItemEmbeddings(np.ones((N_ITEMS, 10), dtype=np.float32))
     bank = tokenize.run(
         TokenizeConfig(method=method, collisions="nearest_free", **SMALL), flat, dataset(), out=tmp_path
     )
     assert len(bank.primary[1:].unique(dim=0)) == N_ITEMS
-    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    alike, warning = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "80 items have 1 distinct embeddings" in alike
     size = SMALL[method].codebook_sizes[0]
     assert f"level 1, 2 spreads the items over 1.0 of {size}, 1.0 of 16 codes (perplexity; 80 items)" in warning
     assert f"or fewer codes in tokenize.{method}.codebook_sizes" in warning
+
+
+def test_items_beyond_the_digits_get_the_nearest_free_codes(tmp_path, caplog):
+    flat = ItemEmbeddings(np.ones((N_ITEMS, 10), dtype=np.float32))
+    config = TokenizeConfig(method="rqkmeans", max_digits=5, **SMALL)
+    bank = tokenize.run(config, flat, dataset(), out=tmp_path)
+    assert bank.vocab.codebook_sizes == (*SIZES, 5)
+    assert len(bank.primary[1:].unique(dim=0)) == N_ITEMS
+    assert bank.primary[1:6, -1].tolist() == [0, 1, 2, 3, 4]
+    assert any("tokenize.max_digits=5: 75 items get other codes" in message for message in caplog.messages)
+    assert json.loads((tmp_path / HEALTH).read_text())["largest_group"] == N_ITEMS
+
+
+@pytest.mark.parametrize("method", CLOSED_FORM)
+@pytest.mark.parametrize("collisions", ["rank_digit", "nearest_free", "first_free"])
+def test_items_held_out_get_the_identifiers_that_adding_them_later_would_give(tmp_path, method, collisions):
+    config = TokenizeConfig(method=method, collisions=collisions, **SMALL)
+    whole = dataset()
+    held_out = replace(whole, statistics={"cold_items": 10})
+    bank = tokenize.run(config, items() if config.needs_embeddings else None, held_out, out=tmp_path)
+    late = np.setdiff1d(np.arange(1, N_ITEMS + 1), training_items(whole))
+    early = np.setdiff1d(np.arange(1, N_ITEMS + 1), late)
+    assert len(late) == 10
+    alone = TokenizerBank(bank.codes[:, [0, *early]], bank.vocab)
+    added = alone.add(torch.from_numpy(items().matrix[late - 1]), load_tokenizer(tmp_path))
+    if method != "random":  # whose codes depend on the number of items encoded at once
+        assert torch.equal(added.primary[-10:], bank.primary[late])
+    assert len(bank.primary[1:].unique(dim=0)) == N_ITEMS
 
 
 def test_sections_that_are_not_used_are_in_no_fingerprint():

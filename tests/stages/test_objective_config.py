@@ -7,7 +7,7 @@ import pytest
 
 from tigerlite.callbacks.curriculum import CurriculumConfig
 from tigerlite.config import ConfigError, fingerprint
-from tigerlite.losses.mixing import MultiTargetConfig
+from tigerlite.losses.mixing import TARGETS, MultiTargetConfig
 from tigerlite.losses.token_weights.frequency import FrequencyConfig
 from tigerlite.losses.token_weights.front_greater import FrontGreaterConfig
 from tigerlite.losses.token_weights.igd import IGDConfig
@@ -37,8 +37,37 @@ def test_what_only_fitting_reads_names_nothing_where_weights_are_given():
     assert fingerprint(replace(given, frequency=FrequencyConfig(beta=0.5), eos_weight=2.0)) == fingerprint(given)
     assert fingerprint(replace(given, multi_target=MultiTargetConfig(lr=0.5))) != fingerprint(given)
     assert len({fingerprint(config) for config in (FULL, given, replace(given, weights=Path("runs/b")))}) == 3
+    igd = ObjectiveConfig(method="igd", weights=Path("runs/a"))
+    assert fingerprint(replace(igd, igd=IGDConfig(alpha=0.4))) != fingerprint(igd)  # a setting of decoding
     assert FULL.needs_embeddings
     assert not given.needs_embeddings
+
+
+def linear(targets: tuple[str, ...] = TARGETS, **changes) -> ObjectiveConfig:
+    curriculum = CurriculumConfig(schedule="linear", **changes)
+    return ObjectiveConfig(
+        method="multi_target", multi_target=MultiTargetConfig(targets=targets), curriculum=curriculum
+    )
+
+
+@pytest.mark.parametrize(
+    ("targets", "changes", "named"),
+    [
+        (TARGETS, {}, "original_rate=1e-05"),
+        (TARGETS, {"original_rate": 2.0}, "frequency_rate=4e-06"),
+        (("frequency", "original"), {}, "frequency_rate=4e-06"),
+    ],
+)
+def test_a_linear_schedule_that_would_stand_still_is_refused(targets, changes, named):
+    with pytest.raises(ConfigError, match=f"curriculum.{named} with unit=fraction is the rise over the whole training"):
+        linear(targets, **changes)
+
+
+def test_rates_of_a_linear_schedule_are_per_unit_and_only_those_that_are_read_count():
+    linear(unit="steps")
+    linear(original_rate=2.0, frequency_rate=0.8)
+    linear(original_rate=2.0, frequency_rate=0.0)
+    linear(("front_greater", "original"), original_rate=2.0)
 
 
 @pytest.mark.parametrize(

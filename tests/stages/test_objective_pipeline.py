@@ -4,10 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tigerlite.config import InputError, from_dict, parse
+from tigerlite.evaluation.curves import alphas, read_curves
+from tigerlite.evaluation.weight_profile import read_weights
 from tigerlite.losses.token_weights.fitted import TokenWeights, spread
 from tigerlite.losses.token_weights.frequency import code_counts, frequency_weights
 from tigerlite.stages import prepare
@@ -17,6 +20,11 @@ from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.studies.plan import plan, read_study
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+OBJECTIVE = {
+    "method": "multi_target",
+    "frequency": {"beta": None, "normalise": "corpus"},
+    "curriculum": {"schedule": "exponential"},
+}
 
 
 def test_imported_identifiers_are_weighted_by_embeddings_of_the_texts(toy_settings, tmp_path):
@@ -24,24 +32,19 @@ def test_imported_identifiers_are_weighted_by_embeddings_of_the_texts(toy_settin
     index.write_text(json.dumps({f"f{film:02d}": [f"<a_{film // 12}>", f"<b_{film % 12}>"] for film in range(60)}))
     toy_settings["tokenize"] = {"method": "imported", "imported": {"file": str(index)}}
     toy_settings["finetune"]["tiger"]["epochs"] = 1
-    toy_settings["finetune"]["objective"] = {
-        "method": "multi_target",
-        "frequency": {"beta": None, "normalise": "corpus"},
-        "curriculum": {"schedule": "exponential"},
-    }
+    toy_settings["finetune"]["objective"] = OBJECTIVE
     config = replace(from_dict(PipelineConfig, toy_settings), out=tmp_path / "out")
     run = train(config)
     weights = TokenWeights.load(run.folders["finetune"], run.bank.fingerprint)
     # The first code is the genre, the second the part; parts are twelve, genres five: they say more.
     assert weights.statistics["front_greater"]["gain"][1] > weights.statistics["front_greater"]["gain"][0] > 0
-    lines = (run.folders["finetune"] / "metrics.csv").read_text().splitlines()
-    alphas = [line for line in lines if "finetune/trajectory/alpha/frequency" in line]
-    values = [float(line.rsplit(",", 1)[1]) for line in alphas]
-    assert values[0] == 0
-    assert values == sorted(values)
-    assert values[-1] > 0.5
+    mixed = alphas(read_curves(run.folders["finetune"]))
+    assert set(mixed) == {"front_greater", "frequency", "original"}
+    assert mixed["frequency"].values[0] == 0
+    assert (np.diff(mixed["frequency"].values) >= 0).all()
+    assert mixed["frequency"].values[-1] > 0.5
     # Its weights serve another run, whose folder is named by what is in them; other identifiers refuse them.
-    toy_settings["finetune"]["objective"] |= {"weights": str(run.folders["finetune"])}
+    toy_settings["finetune"]["objective"] = OBJECTIVE | {"weights": str(run.folders["finetune"])}
     again = train(replace(from_dict(PipelineConfig, toy_settings), out=tmp_path / "out"))
     assert again.folders["finetune"] != run.folders["finetune"]
     kept = [TokenWeights.read(found.folders["finetune"]).fingerprint for found in (run, again)]
@@ -53,6 +56,41 @@ def test_imported_identifiers_are_weighted_by_embeddings_of_the_texts(toy_settin
     plain = from_dict(PipelineConfig, toy_settings | {"finetune": {"objective": {"method": "rank"}}})
     assert config.needs_embeddings
     assert not plain.needs_embeddings
+
+
+def test_segments_of_a_product_quantiser_are_weighted_too(toy_settings, tmp_path):
+    toy_settings["tokenize"] = {
+        "method": "pq",
+        "collisions": "first_free",
+        "pq": {"codebook_sizes": [8, 8], "whiten": 8},
+    }
+    toy_settings["finetune"] |= {"objective": OBJECTIVE}
+    toy_settings["finetune"]["tiger"]["epochs"] = 1
+    run = train(replace(from_dict(PipelineConfig, toy_settings), out=tmp_path / "out"))
+    weights = TokenWeights.load(run.folders["finetune"], run.bank.fingerprint)
+    assert weights.tables["frequency"].shape == (61, run.bank.n_levels)
+    assert (weights.tables["front_greater"] > 0).all()
+    assert run.evaluation.metrics["tiger"]["recall@10"] > 0
+
+
+def test_training_on_many_identifiers_is_weighted_and_so_is_what_follows_it(toy_settings, tmp_path):
+    toy_settings["tokenize"]["members"] = 3
+    toy_settings["tokenize"]["rqvae"]["patience"] = 0
+    tiger = toy_settings["finetune"]["tiger"] | {"epochs": 1}
+    toy_settings["finetune"] = {"tiger": tiger, "objective": OBJECTIVE}
+    toy_settings["pretrain"] = {
+        "enabled": True,
+        "tiger": tiger,
+        "objective": OBJECTIVE,
+        "identifiers": {"use": "mixed"},
+    }
+    run = train(replace(from_dict(PipelineConfig, toy_settings), out=tmp_path / "out"))
+    for stage, n_members in (("pretrain", 3), ("finetune", 1)):
+        assert len(TokenWeights.read(run.folders[stage]).tables["frequency"]) == n_members * 61
+        profile = read_weights(run.folders[stage], 60)["frequency"]
+        assert len(profile) == n_members * 60
+        assert (profile > 0).all()
+        assert set(alphas(read_curves(run.folders[stage]))) == {"front_greater", "frequency", "original"}
 
 
 def test_a_studys_key_counts_the_embeddings_that_weights_are_fitted_from(tmp_path, monkeypatch):

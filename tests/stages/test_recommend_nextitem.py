@@ -1,5 +1,6 @@
 """Masked training resumes exactly; S3-Rec's two stages; data without features; times through the pipeline's stage."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 import torch
 from toy_catalogues import circle
 
-from tigerlite.config import InputError
+from tigerlite.config import InputError, to_dict
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.sequences import item_counts
 from tigerlite.optim import OptimizerConfig
+from tigerlite.recommenders.baselines.hstu import time_buckets
 from tigerlite.recommenders.nextitem import NextItem
 from tigerlite.recommenders.nextitem_config import NextItemConfig
 from tigerlite.stages import evaluate, recommend
@@ -109,6 +112,30 @@ def test_a_saved_fdsa_knows_its_features(tmp_path):
     again = NextItem.load(tmp_path)
     assert again.fingerprint == trained.fingerprint
     assert again.network.pool.features.shape == (N_ITEMS + 1, 2)
+
+
+def test_training_reads_times_and_says_so(tmp_path, caplog):
+    settings = config("hstu", max_history=8, section={"time_bias": True})
+    with caplog.at_level(logging.INFO):
+        trained = run(settings, minutes(), tmp_path)
+    assert "hstu reads positions and the times of interactions" in caplog.text
+    # Whole minutes, up to four within a training row: no other bucket of times gets a gradient.
+    torch.manual_seed(settings.nextitem.seed)
+    start = NextItem(to_dict(settings.nextitem), item_counts(minutes()))
+    before, after = (built.network.layers[0].times.weight.detach()[:, 0] for built in (start, trained))
+    met = time_buckets(60 * torch.arange(5)).unique()
+    others = torch.ones(len(before), dtype=torch.bool).index_fill(0, met, value=False)
+    moved = (after - before).abs()
+    assert moved[met].min() > 10 * moved[others].max()
+
+
+def test_s3rec_says_that_it_reads_no_features_where_nothing_was_pretrained(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        alone = run(config("s3rec", epochs=1), minutes(), tmp_path / "alone")
+        assert "s3rec without pre-training reads item ids alone" in caplog.text
+        caplog.clear()
+        run(config("s3rec", epochs=1), minutes(), tmp_path / "again", alone)
+    assert "reads item ids alone" not in caplog.text
 
 
 def test_evaluation_gives_times_to_the_model_that_reads_them(tmp_path, monkeypatch):

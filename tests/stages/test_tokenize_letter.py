@@ -82,7 +82,7 @@ def test_identical_items_are_reported_as_collapsed_and_still_get_identifiers_of_
     settings = config(rqvae={"epochs": 1})
     bank = tokenize.run(settings, flat, dataset(), None, collaborative(), out=tmp_path, context=context())
     assert any("level 1 spreads the items over 1.0 of 8 codes" in message for message in caplog.messages)
-    assert any("set tokenize.rqvae.kmeans_init=true" in message for message in caplog.messages)
+    assert any("96 items have 1 distinct embeddings" in message for message in caplog.messages)
     assert len(bank.primary[1:].unique(dim=0)) == N_ITEMS
 
 

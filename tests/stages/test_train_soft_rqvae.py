@@ -69,6 +69,19 @@ def test_training_reconstructs_better_and_logs_what_it_does(tmp_path):
     assert curves["train/entropy/level2"].values[-1] < np.log(8)
 
 
+def test_uniformity_is_a_sum_over_levels(monkeypatch):
+    settings = replace(config().soft_rqvae, uniformity_weight=0.5)
+    embeddings = torch.from_numpy(items().matrix).float()
+    model = SoftTraining(SoftRQVAE(settings, embeddings.shape[1]), embeddings, torch.arange(N_ITEMS))
+    monkeypatch.setattr(model, "log_dict", lambda *given, **named: None)
+    inputs = model.tokenizer.normalise(embeddings)
+    reconstructed, soft = model.tokenizer(inputs)
+    uses = [shares.mean(dim=0) for shares in soft.shares]
+    divergence = sum((use * (use * len(use)).log()).nansum() for use in uses)
+    expected = (reconstructed - inputs).square().mean() + 0.5 * divergence
+    torch.testing.assert_close(model.training_step(torch.arange(N_ITEMS)), expected)
+
+
 def test_a_run_that_is_continued_equals_one_that_was_not_interrupted(tmp_path, monkeypatch):
     whole = run(tmp_path / "whole")
 

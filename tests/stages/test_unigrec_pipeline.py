@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tigerlite.config import ConfigError, InputError, from_dict
+from tigerlite.config import ConfigError, InputError, from_dict, to_dict
 from tigerlite.evaluation.curves import read_curves
 from tigerlite.evaluation.figure import save_figure
 from tigerlite.recommenders.saved import load_recommender
@@ -53,14 +53,20 @@ def test_joint_then_frozen_with_a_teacher_is_served_from_its_folder(toy_settings
         assert torch.equal(value, frozen.tokenizer.state_dict()[name])
     logged = read_curves(run.folders["pretrain"])
     names = {"recommender_distillation", "tokenizer_distillation", "reconstruction", "entropy/level1", "loss"}
-    assert {f"train/{name}" for name in (*names, "tokenizer_gradient")} <= set(logged)
+    names |= {"tokenizer_gradient", "gradient_ratio/tokenizer_distillation"}
+    assert {f"train/{name}" for name in names} <= set(logged)
     assert {"codes/changed/level1", "codes/perplexity/level2"} <= set(logged)
     assert run.evaluation.metrics["unigrec"]["recall@10"] > 0
     save_figure(run.folders)
     assert (tmp_path / "soft_training.png").is_file()
     assert [level.size for level in usage(tmp_path)] == [8, 8]
-    answer = Predictor.load(tmp_path).recommend([run.dataset.item_ids[:3]], 4)[0]
+    predictor = Predictor.load(tmp_path)
+    answer = predictor.recommend([run.dataset.item_ids[:3]], 4)[0]
     assert len(answer.items) == 4
+    predictor.add_items(["new"], torch.from_numpy(run.embeddings.matrix[[4]]))
+    twins = [predictor.recommend([[item]], 4)[0].items for item in ("new", run.dataset.item_ids[4])]
+    assert twins[0] == twins[1]
+    assert "new" in predictor.recommend([["new"]], 61)[0].items
 
 
 def test_a_second_call_trains_nothing_and_another_teacher_is_noticed(toy_settings, tmp_path):
@@ -80,6 +86,9 @@ def test_a_teacher_in_another_order_is_refused(toy_settings, tmp_path):
     np.save(tmp_path / "t.npy", np.ones((60, 4)))
     with pytest.raises(InputError, match=r"set finetune.unigrec.ids"):
         train(config(toy_settings, tmp_path / "out", joint={"file": str(tmp_path / "t.npy")}, until="finetune"))
+    joint = {"file": str(tmp_path / "t.npy")}
+    with pytest.raises(InputError, match=r"set pretrain.unigrec.ids"):
+        train(config(toy_settings, tmp_path / "out", joint=joint, frozen=True, until="pretrain"))
 
 
 def test_settings_that_do_not_fit_together_are_refused_before_anything_runs(toy_settings, tmp_path):
@@ -91,6 +100,35 @@ def test_settings_that_do_not_fit_together_are_refused_before_anything_runs(toy_
         config(toy_settings, tmp_path)
     with pytest.raises(ConfigError, match="name two teachers; drop one"):
         config(toy_settings, tmp_path, joint={"file": "x.npy"}, teacher=True)
+    with pytest.raises(ConfigError, match="both distillation weights of unigrec are 0, so the teacher would join"):
+        config(toy_settings, tmp_path, joint=OFF, teacher=True)
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "message"),
+    [
+        ("finetune", {"method": "tiger"}, "tiger cannot start from the weights of unigrec; set pretrain.enabled=false"),
+        ("pretrain", {"unigrec": {"digits": 41}}, "digits=40 but pretrain.unigrec.digits=41.*; set both alike"),
+        ("pretrain", {"tiger": {"t5": {"d_ff": 32}}}, "differ in d_ff; give them the same t5 sizes"),
+        ("pretrain", {"tiger": {"user_token": False}}, "differ in user_token; give them the same t5 sizes"),
+        ("pretrain", {"tiger": {"keep_epochs": [1]}}, r"no stage starts from with method=unigrec; set it to \[\]"),
+        ("trainer", {"accumulate": 2}, "trainer.accumulate=2 cuts batches"),
+        ("trainer", {"precision": "bf16-true"}, "allowed: 32-true, bf16-mixed, 16-mixed"),
+    ],
+)
+def test_what_would_fail_after_hours_is_refused_before_anything_runs(toy_settings, tmp_path, section, changes, message):
+    def changed(old: dict, new: dict) -> dict:
+        return old | {key: changed(old.get(key, {}), to) if isinstance(to, dict) else to for key, to in new.items()}
+
+    good = to_dict(config(toy_settings, tmp_path, frozen=True, teacher=True))
+    assert from_dict(PipelineConfig, good).finetune.unigrec.digits == 40
+    with pytest.raises(ConfigError, match=message):
+        from_dict(PipelineConfig, changed(good, {section: changes}))
+
+
+def test_a_pretraining_alone_may_have_a_network_of_its_own(toy_settings, tmp_path):
+    other = {"enabled": True, "tiger": {"t5": {"d_ff": 32}}}
+    assert from_dict(PipelineConfig, {**toy_settings, "pretrain": other, "until": "pretrain"}).pretrain.enabled
 
 
 def test_mtgrec_pretraining_on_the_last_epochs_of_the_tokenizer_starts_a_unigrec(toy_settings, tmp_path):

@@ -99,6 +99,13 @@ def test_a_mistake_in_a_study_file_is_named(toy_study, changes, message):
         read_study(changed(toy_study, **changes))
 
 
+def test_rows_may_read_different_things_of_the_same_items(toy_study):
+    rows = {"slow": {}, "b": {"prepare.text.attributes": ["genre"]}}
+    jobs = plan(read_study(changed(toy_study, rows=rows, baseline="slow", seeds=[0])), "films")
+    assert [job.config.prepare.text.attributes for job in jobs] == [("genre", "part"), ("genre",)]
+    assert jobs[0].key != jobs[1].key
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -28,6 +28,17 @@ def test_a_grid_has_every_combination_and_keeps_the_commands_config_files():
     assert sweep.study.config.seeds == (0, 1)
 
 
+def test_a_data_sets_file_takes_the_place_of_the_commands(tmp_path):
+    for name, content in (("demo", "prepare: {}"), ("mine", "prepare: {}"), ("model", "{}"), ("preset", "{}")):
+        (tmp_path / f"{name}.yaml").write_text(content)
+    demo, mine, model, preset = (f"--config={tmp_path / name}.yaml" for name in ("demo", "mine", "model", "preset"))
+    sweep = read_sweep(sweep_file(tmp_path, command=["python", demo, model, "--until=finetune"]), seeds=(0,))
+    assert sweep.flags_with([]) == [demo, model]
+    assert sweep.flags_with([preset, "--finetune.tiger.epochs=3"]) == [demo, model, preset, "--finetune.tiger.epochs=3"]
+    given = ["--prepare.folder=here", preset, mine]
+    assert sweep.flags_with(given) == [mine, model, "--prepare.folder=here", preset]
+
+
 def test_a_sweep_selects_on_validation(tmp_path):
     assert read_sweep(sweep_file(tmp_path), seeds=(0,)).study.config.values == {"evaluate.split": "validation"}
 

@@ -1,14 +1,18 @@
 """New items: known rows untouched, every path unique, digits and free paths as the same bank would give, clear refusals."""
 
+from importlib import import_module
+
 import pytest
 import torch
 
 from tigerlite.config import InputError
+from tigerlite.tokenizers import CLOSED_FORM, TOKENIZERS
 from tigerlite.tokenizers.bank import TokenizerBank
-from tigerlite.tokenizers.collisions import nearest_free, rank_digit
+from tigerlite.tokenizers.collisions import nearest_free, nearest_free_in, rank_digit
 from tigerlite.tokenizers.new_items import add_items
 from tigerlite.tokenizers.rqvae import RQVAE
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
+from tigerlite.tokenizers.saved import tokenizer_fingerprint
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 WIDTH = 6
@@ -68,15 +72,59 @@ def test_a_new_item_gets_the_codes_of_its_embedding_and_the_next_digit(with_digi
 def test_digits_equal_those_of_a_bank_made_at_once(with_digits, tokenizer):
     both = torch.cat([embeddings(12), embeddings(9, seed=2)])
     expected = rank_digit(tokenizer.encode(both).numpy(), CONFIG.codebook_sizes)
-    extended = with_digits.add(embeddings(9, seed=2), tokenizer)
-    assert extended.primary[1:].tolist() == expected.codes.tolist()
-    assert extended.vocab.codebook_sizes[:2] == expected.codebook_sizes[:2]
+    roomy = TokenizerBank(with_digits.codes, SemanticVocab(expected.codebook_sizes))
+    assert roomy.add(embeddings(9, seed=2), tokenizer).primary[1:].tolist() == expected.codes.tolist()
 
 
-def test_a_full_group_makes_the_digit_level_grow(with_digits, tokenizer):
+def test_where_a_group_has_no_digit_left_the_nearest_path_with_a_free_one_is_taken(with_digits, tokenizer):
     size = with_digits.vocab.codebook_sizes[-1]
-    extended = with_digits.add(embeddings(12)[[0] * size], tokenizer)
-    assert extended.vocab.codebook_sizes[-1] > size
+    row = embeddings(12)[:1]
+    extended = with_digits.add(row.expand(size + 1, -1), tokenizer)
+    assert extended.vocab == with_digits.vocab
+    taken = {tuple(path) for path in with_digits.primary[1:].tolist()}
+    first = tokenizer.encode(row)[0].tolist()
+    nearest = tokenizer.last_level_distances(row)[0].argsort().tolist()
+    free = [
+        (first[0], code, digit) for code in nearest for digit in range(size) if (first[0], code, digit) not in taken
+    ]
+    assert [tuple(path) for path in extended.primary[13:].tolist()] == free[: size + 1]
+
+
+@pytest.mark.parametrize("method", CLOSED_FORM)
+@pytest.mark.parametrize("collisions", ["rank_digit", "nearest_free"])
+def test_every_closed_form_takes_new_items(method, collisions):
+    config = {"pq": {"codebook_sizes": (8, 8)}, "opq": {"codebook_sizes": (8, 8)}}.get(
+        method, {"codebook_sizes": (8, 16)}
+    )
+    module = import_module(TOKENIZERS[method])
+    (settings,) = [value for name, value in vars(module).items() if name.lower() == f"{method}config"]
+    made = module.fit(embeddings(40), settings(**config))
+    codes = made.encode(embeddings(40)).numpy()
+    found = (
+        rank_digit(codes, made.codebook_sizes)
+        if collisions == "rank_digit"
+        else nearest_free_in(codes, made.codebook_sizes, made.space(embeddings(40)))
+    )
+    bank = TokenizerBank(padded(found.codes), SemanticVocab(found.codebook_sizes))
+    new = torch.cat([embeddings(40)[:3], embeddings(4, seed=9)])
+    extended = bank.add(new, made)
+    assert extended.vocab == bank.vocab
+    assert torch.equal(extended.codes[:, :41], bank.codes)
+    assert len(extended.primary[1:].unique(dim=0)) == 47
+
+
+def test_a_tokenizer_that_did_not_make_the_bank_is_refused(with_digits, tokenizer):
+    torch.manual_seed(5)
+    other = RQVAE(CONFIG, WIDTH).eval()
+    made = {"members": [{"tokenizer": tokenizer_fingerprint(tokenizer)}]}
+    bank = TokenizerBank(with_digits.codes, with_digits.vocab, provenance=made)
+    extended = bank.add(embeddings(2, seed=1), tokenizer)
+    assert extended.provenance["members"] == made["members"]
+    with pytest.raises(InputError, match="the bank was made by the tokenizer [0-9a-f]{16} but [0-9a-f]{16} was given"):
+        extended.add(embeddings(2, seed=1), other)
+    unknown = TokenizerBank(with_digits.codes, with_digits.vocab, provenance={"members": [{"tokenizer": None}]})
+    with pytest.raises(InputError, match="the tokenizer of member 1 was not kept"):
+        unknown.add(embeddings(2, seed=1), tokenizer)
 
 
 def test_a_taken_path_is_left_for_the_nearest_free_one(nearest, tokenizer):
@@ -112,9 +160,8 @@ def test_every_member_has_its_own_tokenizer(with_digits, tokenizer):
     torch.manual_seed(1)
     other = RQVAE(CONFIG, WIDTH).eval()
     other.quantizer.initialise(other.latents(embeddings(40)), seed=1)
-    sizes = with_digits.vocab.codebook_sizes
     second = rank_digit(other.encode(embeddings(12)).numpy(), CONFIG.codebook_sizes)
-    shared = SemanticVocab((4, 4, max(sizes[-1], second.codebook_sizes[-1])))
+    shared = SemanticVocab((4, 4, 12))  # digits for all, so that nobody has to move
     bank = TokenizerBank(torch.cat([with_digits.codes, padded(second.codes)]), shared)
     extended = bank.add(embeddings(5, seed=3), tokenizer, other)
     assert torch.equal(extended.codes[0, -5:, :2], tokenizer.encode(embeddings(5, seed=3)))

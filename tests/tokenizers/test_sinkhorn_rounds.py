@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tigerlite.config import ConfigError
 from tigerlite.tokenizers.collisions import first_free
-from tigerlite.tokenizers.sinkhorn_rounds import SinkhornConfig, sinkhorn_rounds, spread_groups
+from tigerlite.tokenizers.sinkhorn import balanced_codes
+from tigerlite.tokenizers.sinkhorn_rounds import SinkhornConfig, sinkhorn_rounds
 from tigerlite.tokenizers.space import AdditiveSpace
+
+
+def spread_groups(distances, *, epsilon, iterations):
+    return balanced_codes(torch.from_numpy(distances), epsilon=epsilon, n_iterations=iterations).numpy()
 
 
 def recipe(distances, epsilon, iterations):

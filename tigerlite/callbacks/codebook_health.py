@@ -1,7 +1,7 @@
 """Watches the codebooks of a tokenizer in training and says what to do when a level is hardly used."""
 
 import logging
-from typing import Any
+from typing import Any, Protocol
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -11,6 +11,13 @@ from tigerlite.evaluation.codes import LevelHealth, codes_health, collision_rate
 LOW_SHARE = 0.2
 
 log = logging.getLogger(__name__)
+
+
+class Revives(Protocol):
+    """What an RQ-VAE's config has against codes that are never used."""
+
+    kmeans_init: bool
+    revive_after: int
 
 
 class CodebookHealth(Callback):
@@ -51,13 +58,18 @@ class CodebookHealth(Callback):
                 if number not in self._warned and health.perplexity < LOW_SHARE * health.size:
                     self._warned.append(number)
                     if trainer.is_global_zero:
-                        log.warning(low_perplexity(number, health))
+                        log.warning(low_perplexity(number, health, pl_module.config))
 
 
-def low_perplexity(number: int, health: LevelHealth) -> str:
-    """What to say about a level (counted from 1) that is hardly used."""
+def low_perplexity(number: int, health: LevelHealth, config: Revives) -> str:
+    """What to say about a level (counted from 1) that is hardly used; only what is not set already is advised."""
+    settings = []
+    if not config.kmeans_init:
+        settings.append("set tokenize.rqvae.kmeans_init=true")
+    if config.revive_after != 1:
+        settings.append("set tokenize.rqvae.revive_after=1")
+    advice = [*settings, "give the items distinct texts", "take fewer codes in tokenize.rqvae.codebook_sizes"]
     return (
         f"level {number} spreads the items over {health.perplexity:.1f} of {health.size} codes (perplexity, "
-        f"{health.dead} dead); set tokenize.rqvae.kmeans_init=true and tokenize.rqvae.revive_after=1, or fewer codes "
-        f"in tokenize.rqvae.codebook_sizes"
+        f"{health.dead} dead); {', '.join(advice[:-1])}, or {advice[-1]}"
     )

@@ -37,9 +37,9 @@ class CurriculumConfig:
     kappa: float = 1.76
     """exponential, unit=fraction: pace e^(-kappa t), t from 0 to 1 (2e-5 over the paper's training on Yelp)."""
     original_rate: float = 1e-5
-    """linear: rise of original per unit of t, up to 1 (the authors' code, per step; .88 of a whole training on Yelp)."""
+    """linear: rise of original per unit of t, up to 1 (the authors' code, per step; unit=fraction needs one per training)."""
     frequency_rate: float = 4e-6
-    """linear: rise of frequency per unit of t."""
+    """linear: rise of frequency per unit of t, likewise."""
     frequency_cap: float = 0.4
     """linear: most that frequency rises to."""
     middle: float = 0.5

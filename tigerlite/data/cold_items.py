@@ -5,8 +5,8 @@ from the training part, from validation and from every history. The users, the o
 the other test users measure what they measured before, with somewhat shorter histories. Test and validation targets whose
 history is empty after that are dropped. Filtering (k-core) comes before.
 
-The item keeps its text, so the text encoder and, unless `tokenize.train_items_only=true`, the tokenizer know it; the recommender
-does not. Its identifier is made with the others'.
+The item keeps its text, which the text encoder reads; tokenizer and recommender are trained without it. It gets its identifier as
+an item does that comes later: from the frozen tokenizer, after all others (`tokenizers/new_items.py`).
 """
 
 from dataclasses import dataclass

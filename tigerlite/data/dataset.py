@@ -79,6 +79,11 @@ class RecDataset:
         """N, items with at least one interaction."""
         return len(self.item_ids)
 
+    @property
+    def holds_out_items(self) -> bool:
+        """Whether items were held out of training as cold (`data/cold_items.py`), so that they count as later than the others."""
+        return "cold_items" in self.statistics
+
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits of every array, id and text."""

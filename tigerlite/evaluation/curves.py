@@ -1,7 +1,7 @@
 """What training logged, as curves: losses, validation metrics, and the mixing weights of several objectives.
 
 Figure 5 of arXiv 2601.17787 shows how much each objective weighs (alpha) as training goes on; training logs them as
-`STAGE/alpha/OBJECTIVE` in the `metrics.csv` of its stage folder.
+`STAGE/trajectory/alpha/OBJECTIVE` in the `metrics.csv` of its stage folder (`callbacks/loss_trajectory.py`).
 """
 
 import csv
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE = "metrics.csv"
-ALPHA = "alpha/"
+ALPHA = "trajectory/alpha/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,23 +56,25 @@ def alphas(curves: Mapping[str, Curve]) -> dict[str, Curve]:
     return {name.removeprefix(ALPHA): curve for name, curve in curves.items() if name.startswith(ALPHA)}
 
 
-def plot_alpha(curves: Mapping[str, Curve]) -> "Figure":
-    """A line per objective: its weight in the loss over training.
+def plot_alpha(runs: Mapping[str, Mapping[str, Curve]]) -> "Figure":
+    """A panel per run that mixes objectives, a line per objective: its weight in the loss over training.
 
     Args:
-        curves: what `read_curves` gives.
+        runs: name of a run -> what `read_curves` gives.
 
     Raises:
         InputError: if no weights were logged, or without matplotlib.
     """
-    weights = alphas(curves)
-    if not weights:
+    mixed = {run: weights for run, curves in runs.items() if (weights := alphas(curves))}
+    if not mixed:
         raise InputError("no mixing weights were logged; they exist for a run that mixes several objectives")
-    figure, (axes,) = panels(1, width=5.5, height=3.2)
-    for objective, curve in weights.items():
-        axes.plot(curve.steps, curve.values, marker=".", label=objective.replace("_", " "))
-    axes.set(title="Weight of every objective", xlabel="optimizer steps", ylabel="alpha", ylim=(-0.03, 1.03))
-    axes.legend(frameon=False, fontsize=8)
+    figure, axes = panels(len(mixed), width=4.5, height=3.2)
+    for panel, (run, weights) in zip(axes, mixed.items(), strict=True):
+        for place, (objective, curve) in enumerate(weights.items()):
+            # Objectives that a curriculum moves alike lie on each other, so each line is thinner than the one below.
+            panel.plot(curve.steps, curve.values, linewidth=4.5 / (place + 1), label=objective.replace("_", " "))
+        panel.set(title=run, xlabel="optimizer steps", ylabel="weight of the objective (alpha)", ylim=(-0.03, 1.03))
+    axes[0].legend(frameon=False, fontsize=8)
     return figure
 
 

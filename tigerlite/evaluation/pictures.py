@@ -43,7 +43,7 @@ def training_figures(name: str, curves: Mapping[str, Curve], weights: Mapping[st
     """
     figures = {"training": plot_losses({name: curves})}
     if alphas(curves):
-        figures["alpha"] = plot_alpha(curves)
+        figures["alpha"] = plot_alpha({name: curves})
     if weights:
         figures["weight_profile"] = plot_weight_profile(weights)
     return figures

@@ -1,7 +1,8 @@
 """Token weights over the positions of an identifier: which code each weighting method pays for.
 
 Training that weights tokens leaves its fitted tables in its stage folder, `token_weights.safetensors`: name -> (N + 1, L),
-row 0 for padding, or (1, L) where all items have the same weights.
+row 0 for padding, or (1, L) where all items have the same weights. With M identifiers per item the tables of the members
+stand one below the other, (M * (N + 1), L), each with a padding row of its own.
 """
 
 from collections.abc import Mapping
@@ -15,27 +16,23 @@ from tigerlite.evaluation.canvas import panels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
 FILE = "token_weights.safetensors"
-DECODING = "calibration"
-"""A table that is about decoding and weights no loss."""
 
 
-def read_weights(folder: Path) -> dict[str, np.ndarray]:
-    """Method -> weights (N, L) or (1, L) of the training stage in `folder`; empty where it weighted no tokens."""
+def read_weights(folder: Path, n_items: int) -> dict[str, np.ndarray]:
+    """Method -> weights (M * N, L) or (1, L) of the training stage in `folder`; empty where it weighted no tokens."""
     from safetensors.numpy import load_file
 
     if not (folder / FILE).is_file():
         return {}
-    tables = {name: table for name, table in load_file(folder / FILE).items() if name != DECODING}
-    return {name: table[1:] if len(table) > 1 else table for name, table in tables.items()}
+    return {name: _without_padding(table, n_items) for name, table in load_file(folder / FILE).items()}
 
 
 def plot_weight_profile(weights: Mapping[str, np.ndarray]) -> "Figure":
     """A line per method: the mean weight of every position, with the 5 % to 95 % range over items as a band.
 
     Args:
-        weights: method -> (L,) weights of the positions, or (N, L) weights of every item's codes.
+        weights: method -> (L,) weights of the positions, or (n, L) weights of every item's codes.
 
     Raises:
         InputError: without matplotlib.
@@ -54,3 +51,9 @@ def plot_weight_profile(weights: Mapping[str, np.ndarray]) -> "Figure":
     axes.set_ylabel("weight: mean, band 5 % to 95 %")
     axes.legend(frameon=False, fontsize=8)
     return figure
+
+
+def _without_padding(table: np.ndarray, n_items: int) -> np.ndarray:
+    if len(table) == 1:
+        return table
+    return table.reshape(-1, n_items + 1, table.shape[1])[:, 1:].reshape(-1, table.shape[1])

@@ -2,7 +2,8 @@
 
 Tokenizer side: KL(P_t || P_s) + KL(P_s || P_t), summed over levels, of the code distributions softmax(-d / tau) that the
 encoded history and the teacher's vector of the target get from the quantiser. The released code leaves out sign and tau
-(the farthest code gets most) and averages over levels; here it is as the paper writes it.
+(the farthest code gets most) and averages over levels; here it is as the paper writes it, but for a tau of its own
+(`unigrec.tokenizer_distillation_tau`).
 
 Recommender side: bidirectional InfoNCE over the batch between the decoder's first state and the teacher's vector of the
 target. The released code keeps the first sample of each target; here every sample stays an anchor, and samples of the same

@@ -1,8 +1,8 @@
 """Codeword uniformity: how far the mean use of codes is from even use.
 
 UniGRec (arXiv 2601.17438): with p(k) = softmax_k(-|r - e_k|^2 / temperature) and its mean over the batch pbar, the term is
-sum_k pbar(k) log pbar(k), averaged over levels as in the released code (the paper sums). Here log K is added, a constant, so
-that even use costs 0: the divergence KL(pbar || uniform).
+sum_k pbar(k) log pbar(k). Here log K is added, a constant, so that even use costs 0: the divergence KL(pbar || uniform). UniGRec
+sums it over levels, as its paper does; `uniformity_loss`, of tokenizers with hard codes, averages, as its released code does.
 """
 
 import math

@@ -4,9 +4,10 @@ Sample accounting. One pass over a sequence trains all its positions: the state 
 training target x_2..x_n of every user occurs exactly once per epoch; `batch_size` counts targets, and the loss is their
 mean. A network reads T = `max_history` items, so longer sequences are cut into chunks (`data/prefix_batches.py`): the
 first covers T + 1 items, all but its first being targets; every further one begins with ceil(T / 2) items of context
-that are no targets in it. In a chunk, positions count from its own first item. SASRec's code differs: it draws users with
-replacement and trains on the last T + 1 items of each, so long sequences' early targets are never used and a target of a
-short sequence counts for more. BERT4Rec and S3-Rec's pre-training mask items instead, and say so in
+that are no targets in it. Positions count within a chunk: from its first item in SASRec and HSTU, elsewhere from the last
+one that is read (`positions_from_end`). SASRec's code differs: it draws users with replacement and trains on the last
+T + 1 items of each, so long sequences' early targets are never used and a target of a short sequence counts for more.
+BERT4Rec and S3-Rec's pre-training mask items instead, and say so in
 `nextitem_objectives.py`; a sequence weighs as its number of targets there too.
 
 A history without items has no state: it is answered by popularity in training.
@@ -36,7 +37,7 @@ from tigerlite.losses.next_item import (
 )
 from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.baselines import CLOZE, build_network
-from tigerlite.recommenders.baselines.masking import with_mask_after
+from tigerlite.recommenders.baselines.masking import last_place, with_mask_after
 from tigerlite.recommenders.baselines.s3rec import S3RecObjectives
 from tigerlite.recommenders.item_index import ItemIndex
 from tigerlite.recommenders.item_scoring import top_items
@@ -145,7 +146,9 @@ class NextItem(TrainedRecommender):
         targets = batch.sequences[:, 1:]  # (B, T)
         positions = torch.arange(1, batch.sequences.shape[1], device=targets.device)
         wanted = (targets > 0) & (positions >= batch.first[:, None])
-        states = self._read(batch.sequences[:, :-1], None if batch.times is None else batch.times[:, :-1])
+        # A row's last item is a target alone; the network counts positions from the last item that it reads.
+        read = batch.sequences.masked_fill(last_place(batch.sequences), 0)[:, :-1]
+        states = self._read(read, None if batch.times is None else batch.times[:, :-1])
         return self._losses(states[wanted], targets[wanted])
 
     def _read(self, sequences: Tensor, times: Tensor | None) -> Tensor:

@@ -1,7 +1,8 @@
 """What next-item networks are trained on: positions of a sequence, masked items, or S3-Rec's four self-supervised tasks.
 
-Whatever the objective, the losses of a batch add up to its number of targets times a mean, so that a step does not
-depend on the number of processes that share it.
+A step adds the losses of its batch up and divides by the targets of the whole batch, so that no sequence weighs more
+where several processes share it; masks follow from the sequence alone (`masking.py`). What a loss is contrasted with does
+depend on the share: negatives come from torch's generator, and S3-Rec's other segments from the share's own sequences.
 """
 
 from typing import NamedTuple
@@ -60,9 +61,9 @@ def self_supervised_losses(
 
     Each item is masked with probability `mask_share`, the last one always, as in the authors' code: that is the question
     the model is validated with. As there, attributes of observed items are AAP's, those of masked items MAP's; SP takes a
-    run of at most half the items out and contrasts it with as many of the next sequence in the batch (there: of a random
-    place in all sequences). Sums over items, as there, so that the weights mean what they mean there; a step divides by
-    the batch's targets.
+    run of at most half the items out and contrasts it with as many of the sequence before in the batch (there: of a random
+    place in all sequences); a batch of one sequence has no other, and no loss of SP. Sums over items, as there, so that the
+    weights mean what they mean there; a step divides by the batch's targets.
     """
     sequences, mask_id = batch.sequences, n_items + 1
     drawn = hashed_uniform(sequences, draw.seed, draw.epoch) < objectives.config.mask_share
@@ -76,7 +77,7 @@ def self_supervised_losses(
             objectives.attribute_losses(states[seen], sequences[seen], masked=False),
             objectives.attribute_losses(states[masked], hidden, masked=True),
             objectives.item_losses(states[masked], F.embedding(hidden, table), F.embedding(negatives, table)),
-            objectives.segment_losses(*_segment_states(network, sequences, mask_id, draw)),
+            objectives.segment_losses(*_segment_states(network, sequences, mask_id, draw)) * (len(sequences) > 1),
         ]
     )
 
@@ -87,7 +88,7 @@ def _segment_states(network: S3Rec, sequences: Tensor, mask_id: int, draw: Draw)
     rest = (sequences > 0) & ~segment
     lengths = (sequences > 0).sum(dim=1)
     places = torch.arange(sequences.shape[1], device=sequences.device)
-    # The next row begins anew where it is shorter.
+    # The row before begins anew where it is shorter.
     other = sequences.roll(1, 0).gather(1, places % lengths.roll(1, 0).clamp(min=1)[:, None])
     read = [
         sequences.masked_fill(segment, mask_id),

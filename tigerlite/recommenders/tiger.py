@@ -11,7 +11,7 @@ gives the papers' objective.
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -28,6 +28,9 @@ from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.trie import Trie
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
+
+if TYPE_CHECKING:
+    from tigerlite.tokenizers.new_items import FrozenTokenizer
 
 _COPYING = "copying."
 
@@ -51,6 +54,7 @@ class TIGER(GenerativeRecommender):
         if bank.n_members > 1 and self.config.head == "trie":
             raise InputError(f"head=trie trains one identifier per item, not {bank.n_members}; set head=level")
         self.draw = MemberDraw(bank.n_members, bank.n_items)
+        self._provenance = bank.provenance
         if self.config.copy:
             self.copying = Copying(self.vocab.n_levels, self.config.t5.d_model, self.config.max_history)
         self._skip_buffers()
@@ -59,21 +63,18 @@ class TIGER(GenerativeRecommender):
     def bank(self) -> TokenizerBank:
         """The identifiers of the catalogue, on the CPU."""
         codes = self.codes.cpu().unflatten(0, (self.draw.n_members, -1))
-        return TokenizerBank(codes, SemanticVocab(self.vocab.codebook_sizes))
+        return TokenizerBank(codes, SemanticVocab(self.vocab.codebook_sizes), provenance=self._provenance)
 
     def use_bank(self, bank: TokenizerBank) -> None:
         """Serve the items of a bank that extends the model's (`TokenizerBank.add`): new items can then be generated.
 
         Raises:
-            InputError: if known items have other codes there, or new ones have codes that the model has no tokens for.
+            InputError: if known items have other codes there, or levels have other sizes.
         """
         if bank.vocab.codebook_sizes != self.vocab.codebook_sizes:
-            sizes = torch.tensor(self.vocab.codebook_sizes)
-            same = bank.n_levels == len(sizes)
-            beyond = (bank.primary.cpu() >= sizes).any(dim=1).nonzero().flatten().tolist() if same else []
             raise InputError(
-                f"the bank has levels {list(bank.vocab.codebook_sizes)} but the model was trained on {sizes.tolist()}; train on "
-                f"the new bank" + (f", or add the items without {beyond[:5]}, whose groups are full" if beyond else "")
+                f"the bank has levels {list(bank.vocab.codebook_sizes)} but the model was trained on "
+                f"{list(self.vocab.codebook_sizes)}; extend the model's own bank"
             )
         known, codes = self.bank.codes, bank.codes.cpu()
         if codes.shape[0] != known.shape[0] or not torch.equal(codes[:, : known.shape[1]], known):
@@ -84,9 +85,14 @@ class TIGER(GenerativeRecommender):
             raise InputError("decoding is calibrated on the known items (objective.method=igd); train on the new bank")
         tokens = self.vocab.tokens(codes)
         tokens[:, 0] = self.vocab.pad
+        self._provenance = bank.provenance
         self.trie = Trie(codes[0]).to(self.device)
         self.draw = MemberDraw(bank.n_members, bank.n_items).to(self.device)
         self.codes, self.item_tokens = codes.flatten(0, 1).to(self.device), tokens.flatten(0, 1).to(self.device)
+
+    def add_items(self, embeddings: Tensor, tokenizer: "FrozenTokenizer") -> None:
+        """Serve items that came after training, by free codes of the tokenizer that made the bank (`TokenizerBank.add`)."""
+        self.use_bank(self.bank.add(embeddings, tokenizer))
 
     def encoder_input(self, histories: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, S) and mask (B, S) of histories (B, T); S = [1 +] T * L [+ 1]."""

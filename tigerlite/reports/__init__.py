@@ -19,6 +19,10 @@ KINDS = {
         "of a study's folder: how much of NDCG@10 is repeats, transitions seen in training, new ones",
         "tigerlite.studies.transitions",
     ),
+    "prefix": (
+        "of a study's folder: how many first codes of the held-out item its rows get right",
+        "tigerlite.studies.prefix",
+    ),
     "members": (
         "several identifiers per item: drift, draws, scores, choice, cost",
         "tigerlite.reports.members",

@@ -54,7 +54,8 @@ def report(run: Path, flags: Flags) -> None:
         figures |= _of_codes(run, flags)
     if trained and flags.pictures:
         folder = stage_folder(run, "finetune", "pretrain")
-        figures |= training_figures(folder.name, read_curves(folder), read_weights(folder))
+        n_items = RecDataset.load(stage_folder(run, "prepare")).n_items
+        figures |= training_figures(folder.name, read_curves(folder), read_weights(folder, n_items))
         figures |= soft_training(read_run(run))
     if figures:
         files = save_figures(figures, picture_folder(run))

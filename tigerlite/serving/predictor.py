@@ -13,7 +13,9 @@ from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.saved import load_recommender
+from tigerlite.recommenders.soft_reader import SoftReader
 from tigerlite.run_file import read_run
+from tigerlite.tokenizers.saved import load_tokenizer
 
 if TYPE_CHECKING:
     from tigerlite.tokenizers.new_items import FrozenTokenizer
@@ -36,12 +38,16 @@ class Predictor:
         model: the recommender.
         item_ids: external id of item 1..N.
         titles: title of item 1..N.
+        tokenizer: folder of what made the identifiers; None where there is none.
     """
 
-    def __init__(self, model: Recommender, item_ids: Sequence[str], titles: Sequence[str]) -> None:
+    def __init__(
+        self, model: Recommender, item_ids: Sequence[str], titles: Sequence[str], tokenizer: Path | None = None
+    ) -> None:
         self.model = model
         self.item_ids = list(item_ids)
         self.titles = list(titles)
+        self._tokenizer = tokenizer
         self._items = {external: item for item, external in enumerate(self.item_ids, start=1)}
 
     @classmethod
@@ -59,7 +65,7 @@ class Predictor:
         for folder in (folders["prepare"], model_folder):
             verify(folder)
         dataset = RecDataset.load(folders["prepare"])
-        return cls(load_recommender(model_folder), dataset.item_ids, dataset.titles)
+        return cls(load_recommender(model_folder), dataset.item_ids, dataset.titles, folders.get("tokenize"))
 
     def recommend(
         self,
@@ -106,7 +112,7 @@ class Predictor:
         self,
         item_ids: Sequence[str],
         embeddings: torch.Tensor,
-        tokenizer: "FrozenTokenizer",
+        tokenizer: "FrozenTokenizer | None" = None,
         titles: Sequence[str] | None = None,
     ) -> None:
         """Make items recommendable that came after training; the model's weights stay as they are.
@@ -114,17 +120,16 @@ class Predictor:
         Args:
             item_ids: external ids, none of them known.
             embeddings: (n, D), made as those that the tokenizer was trained on.
-            tokenizer: what made the run's identifiers (`tokenizers.saved.load_tokenizer`).
+            tokenizer: what made the run's identifiers; None takes the run's own.
             titles: what to show; None shows the ids.
 
         Raises:
-            InputError: if the model writes no identifiers, ids and embeddings do not fit, or there is no room for an item.
+            InputError: if the model cannot take new items, ids and embeddings do not fit, the tokenizer is another one, or there
+                is no room for an item.
         """
-        from tigerlite.recommenders.tiger import TIGER
-
-        if not isinstance(self.model, TIGER):
+        if not hasattr(self.model, "add_items"):
             raise InputError(
-                f"{self.model.name} knows items by number and cannot recommend new ones; train it again, or use tiger"
+                f"{self.model.name} cannot recommend items that it was not trained on; train it again, or use tiger"
             )
         ids, shown = [str(item) for item in item_ids], [str(title) for title in titles or item_ids]
         if len(set(ids)) < len(ids) or not self._items.keys().isdisjoint(ids):
@@ -134,10 +139,18 @@ class Predictor:
             raise InputError(
                 f"got {len(ids)} ids, {len(shown)} titles and {len(embeddings)} embeddings; give one of each per item"
             )
-        self.model.use_bank(self.model.bank.add(embeddings, tokenizer))
+        self.model.add_items(embeddings, tokenizer or self._own_tokenizer())
         self.item_ids += ids
         self.titles += shown
         self._items = {external: item for item, external in enumerate(self.item_ids, start=1)}
+
+    def _own_tokenizer(self) -> "FrozenTokenizer":
+        if isinstance(self.model, SoftReader):
+            return self.model.tokenizer
+        if self._tokenizer is None:
+            raise InputError("this run has no tokenizer; give the one that made its identifiers")
+        verify(self._tokenizer)
+        return load_tokenizer(self._tokenizer)
 
     def _known_times(self, histories: Sequence[Sequence[str]], times: Sequence[Sequence[int]]) -> list[list[int]]:
         """The times of the items that the catalogue has."""

@@ -6,6 +6,7 @@ from tigerlite.config import InputError, to_dict
 from tigerlite.recommenders.soft_identifiers import SoftIdentifiers, code_table
 from tigerlite.recommenders.unigrec import UniGRec
 from tigerlite.stages.recommend_config import RecommendConfig
+from tigerlite.stages.soft_inputs import check_trainer
 from tigerlite.stages.trainer import TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 
@@ -30,15 +31,7 @@ def build_unigrec(
             "unigrec distils from a teacher's item embeddings and got none; set teacher.enabled=true, unigrec.file, or both "
             "distillation weights to 0"
         )
-    if trainer.accumulate > 1:
-        raise InputError(
-            f"trainer.accumulate={trainer.accumulate} cuts batches that unigrec's losses compare as a whole; set it to 1"
-        )
-    if trainer.resolved("precision") in ("bf16-true", "64-true"):
-        raise InputError(
-            f"trainer.precision={trainer.resolved('precision')} cannot train unigrec, whose distances need float32; allowed: "
-            f"32-true, bf16-mixed, 16-mixed"
-        )
+    check_trainer(trainer)
     teacher = None if soft.teacher is None else pad(soft.teacher, (0, 0, 1, 0))
     return UniGRec(
         to_dict(config.tiger),

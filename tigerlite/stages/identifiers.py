@@ -1,61 +1,20 @@
-"""The end of stage `tokenize`: codes become unique identifiers, and how well the codes were used is written down."""
+"""The end of stage `tokenize`: how well the codes were used is written down."""
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
 
 from tigerlite.callbacks.codebook_health import LOW_SHARE, low_perplexity
 from tigerlite.evaluation.codes import LevelHealth, codes_health, collision_rate
+from tigerlite.stages.resolve import Coded
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.tokenizers import CLOSED_FORM, TRAINED
-from tigerlite.tokenizers.collisions import (
-    Resolved,
-    first_free,
-    keep_shared,
-    nearest_free_in,
-    random_free,
-    rank_digit,
-)
-from tigerlite.tokenizers.sinkhorn_rounds import sinkhorn_rounds
-from tigerlite.tokenizers.space import Space
+from tigerlite.tokenizers.collisions import Resolved
 
 HEALTH = "codebook_health.json"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Coded:
-    """Codes before collisions are resolved, and the space in which some resolutions measure distance."""
-
-    codes: np.ndarray
-    """(N, L), row i is item id i + 1."""
-    codebook_sizes: tuple[int, ...]
-    space: Space | None
-    """None where there are no embeddings."""
-
-
-def resolve(config: TokenizeConfig, coded: Coded) -> Resolved:
-    """What `config.collisions` makes of the codes.
-
-    Raises:
-        InputError: if the items do not fit into the code paths.
-    """
-    codes, sizes = coded.codes, coded.codebook_sizes
-    if config.collisions == "rank_digit":
-        return rank_digit(codes, sizes, max_digits=config.max_digits)
-    if config.collisions == "random_free":
-        return random_free(codes, sizes, generator=np.random.default_rng(config.seed))
-    if config.collisions == "first_free":
-        return first_free(codes, sizes)
-    if config.collisions == "sinkhorn_rounds":
-        return sinkhorn_rounds(codes, sizes, coded.space, config.sinkhorn_rounds)
-    if config.collisions == "none":
-        return keep_shared(codes, sizes)
-    return nearest_free_in(codes, sizes, coded.space)
 
 
 def report(config: TokenizeConfig, coded: Coded, resolved: Resolved, out: Path) -> None:
@@ -79,7 +38,7 @@ def report(config: TokenizeConfig, coded: Coded, resolved: Resolved, out: Path) 
     low = [number for number, level in enumerate(levels, start=1) if level.perplexity < LOW_SHARE * level.size]
     if config.method in TRAINED:
         for number in low:
-            log.warning(low_perplexity(number, levels[number - 1]))
+            log.warning(low_perplexity(number, levels[number - 1], config.rqvae))
     elif config.method in CLOSED_FORM and low:
         log.warning(_hardly_used(config.method, low, levels, coded))
 

@@ -27,11 +27,12 @@ from tigerlite.config import fingerprint
 from tigerlite.distributed import is_rank_zero
 from tigerlite.evaluation.codes import collision_rate
 from tigerlite.evaluation.drift import code_drift
-from tigerlite.stages.identifiers import Coded
+from tigerlite.stages.resolve import Coded
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collisions import Resolved
 from tigerlite.tokenizers.rqvae import RQVAE
+from tigerlite.tokenizers.saved import saved_fingerprint
 from tigerlite.tokenizers.soft_training import SoftTraining
 from tigerlite.tokenizers.space import AdditiveSpace
 from tigerlite.tokenizers.vocabulary import SemanticVocab
@@ -54,17 +55,20 @@ class Member:
     """Epoch or seed of the tokenizer."""
 
 
-def member_bank(members: Sequence[Member], item_ids: Sequence[str]) -> TokenizerBank:
+def member_bank(members: Sequence[Member], item_ids: Sequence[str], maker: str | None = None) -> TokenizerBank:
     """One bank of all members, in their order, with the provenance of each.
 
     Args:
         members: of the same items; levels may differ in size, as rank digits do.
         item_ids: external ids of items 1..N; their fingerprint names the catalogue.
+        maker: fingerprint of member 0's tokenizer, the one that is kept.
     """
     resolved = [member.resolved for member in members]
     sizes = tuple(int(size) for size in np.max([found.codebook_sizes for found in resolved], axis=0))
     codes = np.stack([np.concatenate([np.zeros_like(found.codes[:1]), found.codes]) for found in resolved])
-    provenance = {"catalogue": fingerprint(list(item_ids)), "members": [describe(member) for member in members]}
+    described = [describe(member) | {"tokenizer": None} for member in members]
+    described[0]["tokenizer"] = maker
+    provenance = {"catalogue": fingerprint(list(item_ids)), "members": described}
     return TokenizerBank(torch.from_numpy(codes), SemanticVocab(sizes), provenance=provenance)
 
 
@@ -81,7 +85,10 @@ def describe(member: Member) -> dict[str, Any]:
 def write_bank(members: Sequence[Member], item_ids: Sequence[str], out: Path) -> None:
     """Save the bank of all members in `out`, `members.json`, which describes each, and for the epochs of one run how far the
     codes drift (`drift.json`, before collisions were resolved); the first process calls it."""
-    member_bank(members, item_ids).save(out)
+    first = out / "member-0"
+    if first.exists():
+        RQVAE.load(first).save(out)
+    member_bank(members, item_ids, saved_fingerprint(out)).save(out)
     write_json(out / MEMBERS, [describe(member) for member in members])
     epochs = [member.source["epoch"] for member in members if "epoch" in member.source]
     if len(epochs) == len(members):
@@ -89,9 +96,6 @@ def write_bank(members: Sequence[Member], item_ids: Sequence[str], out: Path) ->
         write_json(out / DRIFT, [asdict(drift) for drift in drifts])
         for drift in drifts:
             log.info("gap of %d epochs: first code %.2f %%, any %.2f %%", drift.gap, 100 * drift.first, 100 * drift.any)
-    first = out / "member-0"
-    if first.exists():
-        RQVAE.load(first).save(out)
 
 
 def member_window(epochs: Sequence[int], matrix: np.ndarray, *, with_latents: bool) -> CheckpointEnsemble:

@@ -26,7 +26,7 @@ from tigerlite.losses.token_weights.fitted import (
 )
 from tigerlite.losses.token_weights.frequency import FrequencyConfig, code_counts, fitted_beta, frequency_weights
 from tigerlite.losses.token_weights.front_greater import FrontGreaterConfig, disambiguation, front_greater_weights
-from tigerlite.losses.token_weights.igd import igd_calibration, igd_weights, information_gain
+from tigerlite.losses.token_weights.igd import IGDConfig, igd_calibration, igd_weights, information_gain
 from tigerlite.losses.token_weights.position import position_weights
 from tigerlite.losses.token_weights.rank import Rank
 from tigerlite.stages.objective_config import ObjectiveConfig
@@ -91,7 +91,8 @@ def build_objective(
         return BuiltObjective(CFT(positions, config.cft.weight), None)
     if config.method == "multi_target":
         return BuiltObjective(MultiTarget(config.multi_target, weights.tables), None)
-    return BuiltObjective(Weighted(weights.tables[config.method]), weights.tables.get("calibration"))
+    calibration = _calibration(config.igd, bank, targets) if config.method == "igd" else None
+    return BuiltObjective(Weighted(weights.tables[config.method]), calibration)
 
 
 def target_counts(dataset: RecDataset) -> Tensor:
@@ -153,8 +154,6 @@ def _fit_member(
         else:
             gain = information_gain(codes, targets[1:], entropy=config.igd.entropy)
             tables[name] = _padded(igd_weights(gain, config.igd.beta, targets=targets[1:], n_ends=int(eos)))
-            if config.igd.alpha:
-                tables["calibration"] = _padded(igd_calibration(codes, gain, config.igd.alpha))
     return tables, facts
 
 
@@ -199,6 +198,15 @@ def _frequency(
     table = frequency_weights(counts, beta, normalise=config.normalise, targets=targets)
     # One column of weights per item stands for all its codes.
     return table.expand(-1, codes.shape[1]), {"beta": beta, "median_count": float(counts.float().median())}
+
+
+def _calibration(config: IGDConfig, bank: TokenizerBank, targets: Tensor) -> Tensor | None:
+    """Factors (N + 1, L) of decoding with the primary identifiers; no weights of training, so never read from saved ones."""
+    if not config.alpha:
+        return None
+    codes = bank.primary[1:].cpu()
+    gain = information_gain(codes, targets[1:], entropy=config.entropy)
+    return _padded(igd_calibration(codes, gain, config.alpha))
 
 
 def _padded(table: Tensor) -> Tensor:

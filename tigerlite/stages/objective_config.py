@@ -17,6 +17,8 @@ from tigerlite.losses.token_weights import (
 )
 
 METHODS = ("plain", *MEMBERS, "multi_target")
+LEAST_RATE = 0.01
+"""Rise over a whole training below which a linear schedule stands still."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,20 @@ class ObjectiveConfig:
                 f"curriculum.schedule={self.curriculum.schedule} moves weight to or from {', '.join(missing)}, which "
                 f"multi_target.targets={list(self.multi_target.targets)} lacks; add it, or set schedule=none"
             )
+        self._check_rates()
+
+    def _check_rates(self) -> None:
+        """Refuse rates per optimizer step, which the defaults are, where they are read per whole training."""
+        curriculum, rising = self.curriculum, {ORIGINAL: "front_greater", LATE: LATE}
+        if curriculum.schedule != "linear" or curriculum.unit != "fraction":
+            return
+        for name, needed in rising.items():
+            rate = getattr(curriculum, f"{name}_rate")
+            if needed in self.multi_target.targets and 0 < rate < LEAST_RATE:
+                raise ConfigError(
+                    f"curriculum.{name}_rate={rate:g} with unit=fraction is the rise over the whole training, which would move "
+                    "nothing; give it per training (on Yelp the authors' original_rate=2.0, frequency_rate=0.8) or set unit=steps"
+                )
 
     @property
     def weightings(self) -> tuple[str, ...]:
@@ -71,6 +87,14 @@ class ObjectiveConfig:
         return (self.method,) if self.method in ("front_greater", "frequency", "position", "igd") else ()
 
     @property
+    def moves_states(self) -> str | None:
+        """The setting that subtracts or scales the decoder's states, if one does."""
+        if self.method in ("cft", "rank"):
+            return f"objective.method={self.method}"
+        scales = self.method == "multi_target" and self.multi_target.mixing == "logit_scaling"
+        return "objective.multi_target.mixing=logit_scaling" if scales else None
+
+    @property
     def needs_embeddings(self) -> bool:
         """Whether weights are fitted from item embeddings."""
         return "front_greater" in self.weightings and self.weights is None
@@ -78,7 +102,8 @@ class ObjectiveConfig:
     @property
     def unused(self) -> tuple[str, ...]:
         """Sections that the method does not read, or that only fitting reads where weights are given."""
-        fitted = () if self.weights is not None else (self.method, *self.weightings)
+        # Of saved weights igd still reads how decoding is calibrated.
+        fitted = (self.method, *self.weightings) if self.weights is None or self.method == "igd" else ()
         used = {*fitted, *(("multi_target", "curriculum") if self.method == "multi_target" else ())}
         ends = () if used & {"front_greater", "frequency"} else ("eos_weight",)
         # Left out where it is not set, since configs were named before there was a choice.

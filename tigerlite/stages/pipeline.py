@@ -86,11 +86,11 @@ def _chain(config: PipelineConfig, runs: Runs, tables: "Tables | None") -> Run:
         _identify(config, runs, run, last)
     base = None
     if last >= STAGES.index("pretrain") and config.pretrain.enabled:
-        more = _more(config.pretrain, runs, run)
+        more = _more("pretrain", config.pretrain, runs, run)
         more = (None, *more) if more else ()  # it starts from no model
         base = run.model = runs.stage("pretrain", recommend, config.pretrain, run.dataset, run.bank, *more)
     if last >= STAGES.index("finetune") and config.finetune.enabled:
-        more = _more(config.finetune, runs, run)
+        more = _more("finetune", config.finetune, runs, run)
         starts = config.finetune.identifiers.start_epochs
         base = kept_models(runs.folders["pretrain"], starts) if starts else base
         run.model = runs.stage("finetune", recommend, config.finetune, run.dataset, run.bank, base, *more)
@@ -122,7 +122,7 @@ def _identify(config: PipelineConfig, runs: Runs, run: Run, last: int) -> None:
 
 
 def _more(
-    stage: RecommendConfig, runs: Runs, run: Run
+    name: str, stage: RecommendConfig, runs: Runs, run: Run
 ) -> tuple[ItemEmbeddings | SoftIdentifiers | TokenWeights | None, ...]:
     """What a stage reads beside identifiers and base model; without what comes after the last that it reads.
 
@@ -133,7 +133,9 @@ def _more(
     if stage.method == "unigrec":
         folders = runs.folders
         trained = folders["teacher"] / TEACHER if "teacher" in folders else None
-        soft = soft_inputs.soft_identifiers(stage, folders["tokenize"], run.embeddings, run.dataset.item_ids, trained)
+        soft = soft_inputs.soft_identifiers(
+            name, stage, folders["tokenize"], run.embeddings, run.dataset.item_ids, trained
+        )
     weights = None if stage.saved_weights is None else TokenWeights.read(stage.saved_weights)
     inputs = [embeddings, soft, weights]
     while inputs and inputs[-1] is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tigerlite.config import ConfigError, check_choice
+from tigerlite.config import ConfigError, check_choice, to_dict
 from tigerlite.stages import soft_inputs
 from tigerlite.stages.calibrate import CalibrateConfig
 from tigerlite.stages.encode import EncodeConfig
@@ -15,6 +15,10 @@ from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.trainer import TrainerConfig
 from tigerlite.tracking import TrackingConfig
 
+# Which methods' weights a method can start from; the others learn none.
+STARTS = {"tiger": ("tiger",), "unigrec": ("tiger", "unigrec"), "nextitem": ("nextitem",)}
+# Settings of a T5 that no weight depends on.
+NO_WEIGHTS = ("dropout", "relative_max_distance")
 STAGES = ("prepare", "encode", "teacher", "fuse", "tokenize", "pretrain", "finetune", "calibrate", "evaluate")
 
 
@@ -51,8 +55,8 @@ class PipelineConfig:
         self._check_collaborative()
         self._check_ensemble()
         self._check_starts()
-        for name in ("pretrain", "finetune"):
-            soft_inputs.check(name, getattr(self, name), self.tokenize, has_teacher=self.teacher.enabled)
+        self._check_network()
+        self._check_unigrec()
         self._check_teacher_is_read()
         if self.has_teacher and not self.tokenize.needs_embeddings:
             raise ConfigError(
@@ -88,6 +92,46 @@ class PipelineConfig:
         name = "finetune" if self.finetune.enabled else "pretrain"
         if self.evaluate.ensemble and getattr(self, name).identifiers.use == "primary":
             raise ConfigError(f"evaluate.ensemble=true ranks by several members; set {name}.identifiers.use=each")
+
+    def _check_network(self) -> None:
+        """Refuse to fine-tune what cannot take the weights of pre-training, hours before they exist."""
+        base, stage = self.pretrain, self.finetune
+        trains_on = base.enabled and stage.enabled and STAGES.index(self.until) >= STAGES.index("finetune")
+        if not trains_on or stage.method not in STARTS:
+            return
+        if base.method not in STARTS[stage.method]:
+            raise ConfigError(
+                f"finetune.method={stage.method} cannot start from the weights of {base.method}; set pretrain.enabled=false, or "
+                f"pretrain.method={stage.method}"
+            )
+        if stage.method not in GENERATIVE:
+            return
+        networks = [{**to_dict(each.tiger.t5), "user_token": each.tiger.user_token} for each in (base, stage)]
+        different = [name for name in networks[0] if networks[0][name] != networks[1][name] and name not in NO_WEIGHTS]
+        if different:
+            raise ConfigError(
+                f"pretrain.tiger and finetune.tiger are one network but differ in {', '.join(different)}; give them the same t5 "
+                "sizes and user_token"
+            )
+        if base.method == "unigrec" and base.unigrec.digits != stage.unigrec.digits:
+            raise ConfigError(
+                f"finetune.unigrec.digits={stage.unigrec.digits} but pretrain.unigrec.digits={base.unigrec.digits}, which names "
+                "the tokens of one network; set both alike"
+            )
+
+    def _check_unigrec(self) -> None:
+        """Refuse what UniGRec could not read or train on, before its tokenizer and teacher are trained."""
+        soft = [stage for stage in (self.pretrain, self.finetune) if stage.enabled and stage.method == "unigrec"]
+        if not soft:
+            return
+        soft_inputs.check_trainer(self.trainer)
+        for name in ("pretrain", "finetune"):
+            soft_inputs.check(name, getattr(self, name), self.tokenize, has_teacher=self.teacher.enabled)
+        if self.teacher.enabled and not any(stage.needs_teacher for stage in soft):
+            raise ConfigError(
+                "teacher.enabled=true but both distillation weights of unigrec are 0, so the teacher would join the tokenizer's "
+                "inputs; set teacher.enabled=false, or name it in fuse.file if that is meant"
+            )
 
     def _check_starts(self) -> None:
         """Refuse epochs to start fine-tuning from that pre-training does not keep."""

@@ -27,6 +27,7 @@ from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.closed_forms import CLOSED_FORMS, closed_form
 from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
+from tigerlite.recommenders.nextitem_inputs import log_inputs
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
 from tigerlite.recommenders.start_weights import start_from
@@ -36,6 +37,7 @@ from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.recommenders.training import TrainedRecommender
 from tigerlite.recommenders.unigrec import UniGRec
 from tigerlite.stages.build_unigrec import build_unigrec
+from tigerlite.stages.diagnostics import show_training
 from tigerlite.stages.kept_models import KeptModels
 from tigerlite.stages.member_choice import (
     GROUPS_FILE,
@@ -108,6 +110,8 @@ def run(
     elif config.method == "unigrec":
         model = build_unigrec(config, bank, soft, context.trainer, stage)
     else:
+        if is_rank_zero():
+            log_inputs(settings, dataset, pretrained=base is not None)
         features = item_features(dataset, settings.features) if settings.reads_features else None
         model = NextItem(to_dict(settings), item_counts(dataset), stage=stage, features=features)
     if base is not None:
@@ -123,6 +127,8 @@ def run(
     checkpoint = torch.load(out / BEST, weights_only=True, map_location="cpu")
     model.load_state_dict(checkpoint["state_dict"])
     model.cpu().save(out)
+    if config.weights_tokens:
+        show_training(context.tracker, stage, dataset.n_items, out)
     if groups is not None:
         write_json(out / GROUPS_FILE, groups.records)
         track_groups(context.tracker, stage, groups.records, out)

@@ -42,10 +42,10 @@ class RecommendConfig:
         check_choice("method", self.method, METHODS)
         if self.objective.method == "cft" and not (self.tiger.user_token or self.tiger.eos):
             raise ConfigError("objective.method=cft reads an empty history, which needs tiger.user_token=true")
-        if self.tiger.copy and self.method == "tiger" and self.objective.method in ("cft", "rank"):
+        if self.tiger.copy and self.method == "tiger" and self.objective.moves_states is not None:
             raise ConfigError(
-                f"objective.method={self.objective.method} subtracts or scales the decoder's states, which moves no bonus on "
-                "logits; set tiger.copy=false"
+                f"{self.objective.moves_states} subtracts or scales the decoder's states, which moves no bonus on logits; set "
+                "tiger.copy=false"
             )
         if self.identifiers.use != "primary" and self.method != "tiger":
             raise ConfigError(f"identifiers.use={self.identifiers.use} needs method=tiger, not {self.method}")
@@ -61,22 +61,23 @@ class RecommendConfig:
         """Sections of the methods that were not chosen (some have none); objective and identifiers where they are plain."""
         used = (self.method, "tiger") if self.method in GENERATIVE else (self.method,)
         others = tuple(name for name in METHODS if hasattr(self, name) and name not in used)
-        plain = () if self._weights_tokens else ("objective",)
+        plain = () if self.weights_tokens else ("objective",)
         return (*others, *plain, *(("identifiers",) if self.identifiers.use == "primary" else ()))
 
     @property
-    def _weights_tokens(self) -> bool:
+    def weights_tokens(self) -> bool:
+        """Whether training has another objective than plain cross-entropy."""
         return self.method in GENERATIVE and self.objective.method != "plain"
 
     @property
     def needs_embeddings(self) -> bool:
         """Whether the objective's weights are fitted from item embeddings."""
-        return self._weights_tokens and self.objective.needs_embeddings
+        return self.weights_tokens and self.objective.needs_embeddings
 
     @property
     def saved_weights(self) -> Path | None:
         """Folder of the objective's weights where they are not fitted."""
-        return self.objective.weights if self._weights_tokens else None
+        return self.objective.weights if self.weights_tokens else None
 
     @property
     def needs_identifiers(self) -> bool:

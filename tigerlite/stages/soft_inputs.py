@@ -11,6 +11,7 @@ from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
 from tigerlite.recommenders.teacher import load_teacher
 from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
+from tigerlite.stages.trainer import TrainerConfig
 from tigerlite.tokenizers import SOFT
 from tigerlite.tokenizers.collaborative import read_collaborative
 from tigerlite.tokenizers.saved import load_tokenizer
@@ -46,14 +47,33 @@ def check(name: str, stage: RecommendConfig, tokenize: TokenizeConfig, *, has_te
         )
 
 
+def check_trainer(trainer: TrainerConfig) -> None:
+    """Refuse Trainer settings under which UniGRec's losses are others.
+
+    Raises:
+        ConfigError: with what to set.
+    """
+    if trainer.accumulate > 1:
+        raise ConfigError(
+            f"trainer.accumulate={trainer.accumulate} cuts batches that unigrec's losses compare as a whole; set it to 1"
+        )
+    precision = trainer.resolved("precision")
+    if precision in ("bf16-true", "64-true"):
+        raise ConfigError(
+            f"trainer.precision={precision} cannot train unigrec, whose distances need float32; allowed: 32-true, bf16-mixed, "
+            f"16-mixed"
+        )
+
+
 def soft_identifiers(
+    name: str,
     stage: RecommendConfig,
     tokenizer_folder: Path,
     embeddings: ItemEmbeddings,
     item_ids: Sequence[str],
     trained_teacher: Path | None,
 ) -> SoftIdentifiers:
-    """The tokenizer in a finished folder with its items, and the teacher where the stage distils.
+    """The tokenizer in a finished folder with its items, and the teacher where the stage `name` distils.
 
     Raises:
         InputError: if the folder holds another tokenizer, or the teacher is not of these items in this order.
@@ -69,7 +89,7 @@ def soft_identifiers(
             teacher = load_teacher(file, item_ids).embeddings
         else:
             found = read_collaborative(
-                file, item_ids, order=settings.order, ids=settings.ids, section="finetune.unigrec"
+                file, item_ids, order=settings.order, ids=settings.ids, section=f"{name}.unigrec"
             )
             teacher = torch.from_numpy(found.matrix)
     return SoftIdentifiers(tokenizer, torch.from_numpy(embeddings.matrix), teacher)

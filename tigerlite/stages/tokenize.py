@@ -1,5 +1,6 @@
 """Stage `tokenize`: item embeddings (or published identifiers) become a bank of unique semantic ids."""
 
+import logging
 from importlib import import_module
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
-from tigerlite.stages.identifiers import Coded, report, resolve
+from tigerlite.stages.diagnostics import show_codes
+from tigerlite.stages.identifiers import report
 from tigerlite.stages.member_banks import (
     Member,
     exported_codes,
@@ -21,9 +23,10 @@ from tigerlite.stages.member_banks import (
     soft_window,
     write_bank,
 )
+from tigerlite.stages.resolve import Coded, resolve
 from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.tokenize_config import BY_DISTANCE, TokenizeConfig
-from tigerlite.stages.train_rqvae import train_rqvae, training_rows
+from tigerlite.stages.train_rqvae import fitted_rows, train_rqvae, training_rows
 from tigerlite.stages.train_soft_rqvae import train_soft_rqvae
 from tigerlite.stages.trainer import Context
 from tigerlite.tokenizers import CLOSED_FORM, SOFT, TOKENIZERS, TRAINED
@@ -31,12 +34,17 @@ from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collaborative import Collaborative
 from tigerlite.tokenizers.collisions import codebooks_from_codes
 from tigerlite.tokenizers.imported import import_codes
-from tigerlite.tokenizers.saved import Tokenizer
+from tigerlite.tokenizers.saved import Tokenizer, saved_fingerprint
 from tigerlite.tokenizers.space import AdditiveSpace
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
 VERSION = 1
 TRAINS = True
+
+MANY_ALIKE = 0.1
+"""Share of items with another item's embedding from which a line says so."""
+
+log = logging.getLogger(__name__)
 
 
 def source(config: TokenizeConfig) -> Source | None:
@@ -96,11 +104,13 @@ def run(
         coded = _import(config, matrix, dataset)
     if coded is None:
         return None
-    resolved = resolve(config, coded)
+    resolved = resolve(config, coded, late_items(dataset))
     codes = torch.from_numpy(np.concatenate([np.zeros_like(resolved.codes[:1]), resolved.codes]))
     shared = config.collisions == "none" and resolved.n_duplicates > 0
-    TokenizerBank(codes[None], SemanticVocab(resolved.codebook_sizes), buckets=shared).save(out)
+    provenance = {"members": [{"tokenizer": maker}]} if (maker := saved_fingerprint(out)) else {}
+    TokenizerBank(codes[None], SemanticVocab(resolved.codebook_sizes), shared, provenance).save(out)
     report(config, coded, resolved, out)
+    _show(context, resolved.codes, dataset, out)
     return load(out)
 
 
@@ -113,6 +123,7 @@ def _members(
     collaborative: Collaborative | None,
 ) -> TokenizerBank | None:
     """A bank of several members; the tokenizer that is saved, and the health that is reported, are member 0's."""
+    late = late_items(dataset)
     if config.method in SOFT:
         members = _soft_members(config, matrix, dataset, out, context)
     elif config.ensemble == "independent":
@@ -120,7 +131,7 @@ def _members(
         def train(number: int, folder: Path) -> Member | None:
             seeded = config.with_seed(config.rqvae.seed + number)
             coded = train_rqvae(seeded, matrix, dataset, folder, context, collaborative)
-            return coded and Member(coded.codes, resolve(seeded, coded), {"seed": seeded.rqvae.seed})
+            return coded and Member(coded.codes, resolve(seeded, coded, late), {"seed": seeded.rqvae.seed})
 
         members = independent_members(config.members, out, train)
     else:
@@ -128,13 +139,19 @@ def _members(
         window = member_window(epochs, matrix, with_latents=config.collisions in BY_DISTANCE)
         finished = train_rqvae(config, matrix, dataset, out, context, collaborative, window)
         coded = [exported_codes(config, parts) for parts in window.members()] if finished else []
-        members = from_window(epochs, coded, lambda member: resolve(config, member)) if finished else []
+        members = from_window(epochs, coded, lambda member: resolve(config, member, late)) if finished else []
     if not is_rank_zero():
         return None
     write_bank(members, dataset.item_ids, out)
     sizes = (config.soft_rqvae if config.method in SOFT else config.rqvae).codebook_sizes
     report(config, Coded(members[0].codes, sizes, None), members[0].resolved, out)
+    _show(context, members[0].resolved.codes, dataset, out)
     return load(out)
+
+
+def _show(context: Context | None, codes: np.ndarray, dataset: RecDataset, out: Path) -> None:
+    context = context or Context()
+    show_codes(context.tracker, context.stage or "tokenize", codes, dataset, out)
 
 
 def _soft_members(
@@ -149,7 +166,17 @@ def _soft_members(
     before = [Coded(parts["codes"].numpy(), last.codebook_sizes, None) for parts in window.members()[:-1]]
     coded = [last, *reversed(before)]
     sources = zip(coded, reversed(epochs), strict=True)
-    return [Member(found.codes, resolve(config, found), {"epoch": epoch}) for found, epoch in sources]
+    late = late_items(dataset)
+    return [Member(found.codes, resolve(config, found, late), {"epoch": epoch}) for found, epoch in sources]
+
+
+def late_items(dataset: RecDataset) -> np.ndarray | None:
+    """(N,) bool, items without a training event of a data set that holds some out as cold; None of any other."""
+    if not dataset.holds_out_items:
+        return None
+    late = np.ones(dataset.n_items, dtype=bool)
+    late[training_rows(dataset).numpy()] = False
+    return late
 
 
 def load(folder: Path) -> TokenizerBank:
@@ -173,14 +200,30 @@ def _checked_matrix(
         raise InputError(
             f"embeddings of {embeddings.n_items} items were given but the data set has {dataset.n_items}; encode it"
         )
+    n_distinct = _n_distinct(embeddings.matrix)
+    if n_distinct < (1 - MANY_ALIKE) * embeddings.n_items:
+        log.warning(
+            "%d items have %d distinct embeddings; what is alike can be told apart by the resolution of collisions alone, so "
+            "give the items distinct texts",
+            embeddings.n_items,
+            n_distinct,
+        )
     return embeddings.matrix
+
+
+def _n_distinct(matrix: np.ndarray) -> int:
+    """Rows that differ; a random projection tells them apart, since sorting whole rows of a million items takes minutes."""
+    direction = np.random.default_rng(0).standard_normal(matrix.shape[1])
+    projected = matrix @ direction
+    return len(np.unique(np.round(projected / max(np.abs(projected).max(), 1e-30), 12)))
 
 
 def _fit(config: TokenizeConfig, matrix: np.ndarray | None, dataset: RecDataset, out: Path) -> Coded:
     """Fit a member in closed form, on the items of training sequences alone where the config says so."""
     if matrix is None:
         matrix = np.empty((dataset.n_items, 0), dtype=np.float32)  # a member that looks at the number of items alone
-    rows = training_rows(dataset).numpy() if config.train_items_only else slice(None)
+    fitted = fitted_rows(config, dataset)
+    rows = slice(None) if fitted is None else fitted.numpy()
     tokenizer: Tokenizer = import_module(TOKENIZERS[config.method]).fit(matrix[rows], getattr(config, config.method))
     tokenizer.save(out)
     return Coded(tokenizer.encode(matrix).numpy(), tokenizer.codebook_sizes, tokenizer.space(matrix))

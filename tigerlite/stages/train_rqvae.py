@@ -13,7 +13,7 @@ from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_items
 from tigerlite.distributed import is_rank_zero
-from tigerlite.stages.identifiers import Coded
+from tigerlite.stages.resolve import Coded
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
 from tigerlite.tokenizers.collaborative import Collaborative
@@ -57,7 +57,7 @@ def train_rqvae(
         )
     torch.manual_seed(settings.seed)
     model = RQVAE(settings, matrix.shape[1])
-    model.attach(torch.from_numpy(matrix), training_rows(dataset) if config.train_items_only else None)
+    model.attach(torch.from_numpy(matrix), fitted_rows(config, dataset))
     if config.method == "letter":
         regularise(model, config.letter, collaborative)
     callbacks: list[Any] = [CodebookHealth()]
@@ -84,6 +84,11 @@ def train_rqvae(
     model.cpu().save(out)
     embeddings = torch.from_numpy(matrix)
     return Coded(model.encode(embeddings).numpy(), settings.codebook_sizes, model.space(embeddings))
+
+
+def fitted_rows(config: TokenizeConfig, dataset: RecDataset) -> torch.Tensor | None:
+    """Rows (item id - 1) that a tokenizer is fitted on, None = all; items held out as cold come later and are none of them."""
+    return training_rows(dataset) if config.train_items_only or dataset.holds_out_items else None
 
 
 def training_rows(dataset: RecDataset) -> torch.Tensor:

@@ -11,9 +11,9 @@ from tigerlite.callbacks.codebook_health import CodebookHealth
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
-from tigerlite.stages.identifiers import Coded
+from tigerlite.stages.resolve import Coded
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.train_rqvae import PRECISIONS, training_rows
+from tigerlite.stages.train_rqvae import PRECISIONS, fitted_rows
 from tigerlite.stages.trainer import LAST, Context, build_trainer, fit
 from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
 from tigerlite.tokenizers.soft_training import SoftTraining
@@ -53,7 +53,8 @@ def train_soft_rqvae(
         )
     torch.manual_seed(settings.seed)
     embeddings = torch.from_numpy(matrix).float()
-    rows = training_rows(dataset) if config.train_items_only else torch.arange(len(embeddings))
+    fitted = fitted_rows(config, dataset)
+    rows = torch.arange(len(embeddings)) if fitted is None else fitted
     _check_enough(len(rows), settings.codebook_sizes)
     tokenizer = SoftRQVAE(settings, embeddings.shape[1])
     model = SoftTraining(tokenizer, embeddings, rows)

@@ -97,6 +97,11 @@ def read_study(file: Path) -> Study:
     return Study(file.stem, file.parent, config)
 
 
+def with_preset(study: Study, preset: Path) -> Study:
+    """The study with a config file in the place of the presets that hold for all its rows."""
+    return dataclasses.replace(study, config=dataclasses.replace(study.config, configs=(str(preset.resolve()),)))
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested sections as dotted keys.
 
@@ -203,7 +208,8 @@ def _refuse_incomparable(configs: dict[str, PipelineConfig]) -> None:
     reference = configs[first]
     for row in others:
         config = configs[row]
-        if config.prepare != reference.prepare:
+        # What is read of the items' texts changes no user, and methods read different things.
+        if dataclasses.replace(config.prepare, text=reference.prepare.text) != reference.prepare:
             raise ConfigError(f"rows '{first}' and '{row}' prepare different data; rows of one table share their users")
         for name in ("split", "exclude_history"):
             if to_dict(config.evaluate)[name] != to_dict(reference.evaluate)[name]:

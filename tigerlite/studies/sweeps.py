@@ -5,7 +5,7 @@ Selecting by test results would leak, so a sweep's table is about the validation
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 
 from tigerlite.config import ConfigError, check_choice
+from tigerlite.studies.datasets import GIVEN, sets_data
 from tigerlite.studies.plan import Study, StudyConfig
 
 SEED = 0
@@ -27,6 +28,12 @@ class Sweep:
 
     study: Study
     flags: list[str]
+
+    def flags_with(self, given: Sequence[str]) -> list[str]:
+        """The command's flags, then those that are given; a data set's config file takes the place of the command's."""
+        data = [flag for flag in given if _sets_data(flag)]
+        kept = [flag for flag in self.flags if not (data and _sets_data(flag))]
+        return [*data, *kept, *(flag for flag in given if flag not in data)]
 
 
 def read_sweep(file: Path, *, seeds: tuple[int, ...], count: int | None = None) -> Sweep:
@@ -118,6 +125,10 @@ def _short_names(keys: list[str]) -> dict[str, str]:
 
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _sets_data(flag: str) -> bool:
+    return flag.startswith(GIVEN) and sets_data(Path(flag.removeprefix(GIVEN)))
 
 
 def _flags(command: list[str]) -> list[str]:

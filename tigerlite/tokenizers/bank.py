@@ -32,8 +32,8 @@ class TokenizerBank:
         codes: (M, N + 1, L) int64; row 0 of each member belongs to padding.
         vocab: how codes become tokens; its levels bound the codes.
         buckets: whether items may share a code path (then `items` answers with the lowest id).
-        provenance: of a bank of several members: `catalogue` (fingerprint of the item ids) and `members` (a description of
-            each); no part of the bank's fingerprint.
+        provenance: `members`, a description of each with the fingerprint of its `tokenizer` (None where that was not kept), and
+            for several members `catalogue`, the fingerprint of the item ids; no part of the bank's fingerprint.
 
     Raises:
         InputError: if shapes or ranges do not fit `vocab`, or items of a member share a code path without `buckets`.

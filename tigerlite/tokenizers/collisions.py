@@ -58,10 +58,7 @@ def rank_digit(codes: np.ndarray, codebook_sizes: Sequence[int], *, max_digits: 
     [[7, 7, 0], [1, 1, 0], [7, 7, 1]]
     """
     groups = group_paths(codes, codebook_sizes)
-    order = np.argsort(groups.path, kind="stable")
-    starts = np.cumsum(groups.sizes) - groups.sizes
-    digits = np.empty(len(codes), dtype=np.int64)
-    digits[order] = np.arange(len(codes)) - np.repeat(starts, groups.sizes)
+    digits = digits_in(groups)
     largest = int(groups.sizes.max())
     if largest > max_digits:
         example = codes[np.argmax(groups.sizes[groups.path])].tolist()
@@ -71,6 +68,15 @@ def rank_digit(codes: np.ndarray, codebook_sizes: Sequence[int], *, max_digits: 
         )
     extended = np.concatenate([codes.astype(np.int64), digits[:, None]], axis=1)
     return resolved(extended, (*codebook_sizes, largest), groups)
+
+
+def digits_in(groups: Groups) -> np.ndarray:
+    """(N,) place of every item among those that share its path, by item id from 0."""
+    order = np.argsort(groups.path, kind="stable")
+    starts = np.cumsum(groups.sizes) - groups.sizes
+    digits = np.empty(len(groups.path), dtype=np.int64)
+    digits[order] = np.arange(len(digits)) - np.repeat(starts, groups.sizes)
+    return digits
 
 
 def nearest_free(

@@ -3,9 +3,9 @@
 A new item gets the codes of its embedding (normalised as in training). Where they are taken, what follows is what the bank was
 made with, which shows in its number of levels:
 
-* one level more than the tokenizer has (`rank_digit`): the lowest free digit; where the group is full the level grows, and a
-  recommender trained before has no token for the new digit (`TIGER.use_bank` says so);
-* as many levels (`nearest_free`, and `random_free`, for which nearest is as good): the nearest free path;
+* one level more than the tokenizer has (`rank_digit`): the lowest free digit, or where the group is full the nearest path that
+  has a free one. Levels keep their sizes, so a recommender trained before has a token for every code;
+* as many levels (`nearest_free`, and the others, for which nearest is as good): the nearest free path;
 * a bank with buckets: the path is shared.
 
 With buckets the recommender must be able to rank items that share a path.
@@ -21,8 +21,8 @@ from torch import Tensor
 from tigerlite.config import InputError
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collisions import nearest_free_in
-from tigerlite.tokenizers.space import Space
-from tigerlite.tokenizers.vocabulary import SemanticVocab
+from tigerlite.tokenizers.saved import tokenizer_fingerprint
+from tigerlite.tokenizers.space import DigitSpace, SelectedSpace, Space
 
 
 class FrozenTokenizer(Protocol):
@@ -39,21 +39,6 @@ class FrozenTokenizer(Protocol):
         """Where codes of these items lie near each other."""
 
 
-class _After:
-    """The space of new items, which come after `n_known` items that hold their paths and are never asked for."""
-
-    def __init__(self, space: Space, n_known: int) -> None:
-        self._space, self._n_known = space, n_known
-
-    def distances(self, items: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
-        """See `Space`."""
-        return self._space.distances(items - self._n_known, prefixes)
-
-    def first_choices(self, items: np.ndarray, prefixes: np.ndarray, n_choices: int) -> np.ndarray:
-        """See `Space`."""
-        return self._space.first_choices(items - self._n_known, prefixes, n_choices)
-
-
 def add_items(
     bank: TokenizerBank, embeddings: Tensor | np.ndarray, tokenizers: FrozenTokenizer | Sequence[FrozenTokenizer]
 ) -> TokenizerBank:
@@ -65,7 +50,7 @@ def add_items(
         tokenizers: one per member of the bank; a single one for a bank of one member.
 
     Raises:
-        InputError: if the embeddings hold NaN, the tokenizers do not fit the bank, or no path is free.
+        InputError: if the embeddings hold NaN, the tokenizers did not make the bank, or no path is free.
     """
     members = [tokenizers] if not isinstance(tokenizers, Sequence) else list(tokenizers)
     if len(members) != bank.n_members:
@@ -73,16 +58,33 @@ def add_items(
             f"the bank has {bank.n_members} members but {len(members)} tokenizers were given; give one per member"
         )
     rows = _checked(embeddings)
-    old = bank.codes[:, 1:].cpu().numpy()
-    codes, sizes = [], []
-    for known, tokenizer in zip(old, members, strict=True):
-        found, levels = _encode(bank, known, rows, tokenizer)
-        codes.append(found)
-        sizes.append(levels)
-    # Members share one vocabulary, so a digit level is as wide as the widest.
-    vocab = SemanticVocab(tuple(np.max(sizes, axis=0).tolist()), bank.vocab.n_user_tokens)
-    added = torch.from_numpy(np.stack(codes)).to(bank.codes.device)
-    return TokenizerBank(torch.cat([bank.codes, added], dim=1), vocab, bank.buckets)
+    known = bank.codes[:, 1:].cpu().numpy()
+    added = [_encode(bank, member, known[member], rows, tokenizer) for member, tokenizer in enumerate(members)]
+    codes = torch.cat([bank.codes, torch.from_numpy(np.stack(added)).to(bank.codes.device)], dim=1)
+    # The catalogue is another one now; who made the members is not.
+    provenance = {name: value for name, value in bank.provenance.items() if name != "catalogue"}
+    return TokenizerBank(codes, bank.vocab, bank.buckets, provenance)
+
+
+def place(known: np.ndarray, codes: np.ndarray, codebook_sizes: Sequence[int], space: Space) -> np.ndarray:
+    """Free paths (n, L) for items that come after others, as near to their own codes as possible.
+
+    Args:
+        known: (N, L) distinct paths, which stay.
+        codes: (n, L), or (n, L - 1) where the last level holds digits.
+        codebook_sizes: codes per level, L numbers.
+        space: of the n items, without the level of digits.
+
+    Raises:
+        InputError: if there are more items than paths.
+    """
+    if codes.shape[1] < len(codebook_sizes):
+        codes = np.pad(codes, ((0, 0), (0, 1)))
+        space = DigitSpace(space, len(codebook_sizes) - 1, codebook_sizes[-1])
+    # Known items come first, so they hold their paths, move nowhere and are never asked for (-1).
+    rows = np.concatenate([np.full(len(known), -1), np.arange(len(codes))])
+    resolved = nearest_free_in(np.concatenate([known, codes]), codebook_sizes, SelectedSpace(space, rows))
+    return resolved.codes[len(known) :]
 
 
 def _checked(embeddings: Tensor | np.ndarray) -> Tensor:
@@ -98,40 +100,32 @@ def _checked(embeddings: Tensor | np.ndarray) -> Tensor:
 
 
 def _encode(
-    bank: TokenizerBank, known: np.ndarray, rows: Tensor, tokenizer: FrozenTokenizer
-) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Codes (n, L) of new items under one member, and the level sizes that they need."""
+    bank: TokenizerBank, member: int, known: np.ndarray, rows: Tensor, tokenizer: FrozenTokenizer
+) -> np.ndarray:
+    """Paths (n, L) of new items under one member."""
+    _require_maker(bank, member, tokenizer)
+    codes = tokenizer.encode(rows).cpu().numpy()
+    if bank.buckets:
+        return codes
+    return place(known, codes, bank.vocab.codebook_sizes, tokenizer.space(rows))
+
+
+def _require_maker(bank: TokenizerBank, member: int, tokenizer: FrozenTokenizer) -> None:
+    """Refuse a tokenizer of other levels, or another one than the bank says that it was made by."""
     sizes, own = bank.vocab.codebook_sizes, tuple(tokenizer.codebook_sizes)
-    with_digit = len(sizes) == len(own) + 1
-    if own != (sizes[:-1] if with_digit else sizes):
+    if own not in (sizes, sizes[:-1]):
         raise InputError(
             f"the tokenizer has levels {list(own)} but the bank {list(sizes)}; give the tokenizer that made the bank"
         )
-    codes = tokenizer.encode(rows).cpu().numpy()
-    if with_digit:
-        digits = _free_digits(known, codes)
-        return np.concatenate([codes, digits[:, None]], axis=1), (*own, max(sizes[-1], int(digits.max()) + 1))
-    if bank.buckets:
-        return codes, sizes
-    return _nearest_free(known, codes, rows, tokenizer), sizes
-
-
-def _free_digits(known: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """For every new item (n,) the lowest digit that no earlier item with its codes has."""
-    wanted = {tuple(path) for path in codes.tolist()}
-    taken: dict[tuple[int, ...], set[int]] = {path: set() for path in wanted}
-    for *path, digit in known.tolist():
-        if tuple(path) in wanted:
-            taken[tuple(path)].add(digit)
-    digits = []
-    for path in map(tuple, codes.tolist()):
-        digits.append(next(digit for digit in range(len(taken[path]) + 1) if digit not in taken[path]))
-        taken[path].add(digits[-1])
-    return np.array(digits, dtype=np.int64)
-
-
-def _nearest_free(known: np.ndarray, codes: np.ndarray, rows: Tensor, tokenizer: FrozenTokenizer) -> np.ndarray:
-    """Free codes (n, L): known items come first, so they hold their paths and only new ones move."""
-    space = _After(tokenizer.space(rows), len(known))
-    resolved = nearest_free_in(np.concatenate([known, codes]), tokenizer.codebook_sizes, space)
-    return resolved.codes[len(known) :]
+    known = bank.provenance.get("members", [])
+    maker = known[member].get("tokenizer", "") if known else ""
+    if maker is None:
+        raise InputError(
+            f"the tokenizer of member {member + 1} was not kept, only that of the member that is served; add items to a "
+            "recommender trained on it (finetune.identifiers.use=primary)"
+        )
+    if maker and maker != (given := tokenizer_fingerprint(tokenizer)):
+        raise InputError(
+            f"the bank was made by the tokenizer {maker} but {given} was given; load it from the folder of that run's "
+            "stage tokenize"
+        )

@@ -1,8 +1,10 @@
-"""Opens a saved tokenizer of any kind: `tokenizer.json` in its folder says which."""
+"""Opens a saved tokenizer of any kind (`tokenizer.json` in its folder says which), and names one by what it would save."""
 
+import hashlib
 import json
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -46,3 +48,19 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise InputError(f"{file} names a tokenizer of kind '{kind}'; this version knows {', '.join(KINDS)}")
     module, name = KINDS[kind].rsplit(".", 1)
     return getattr(import_module(module), name).load(Path(folder))
+
+
+def saved_fingerprint(folder: Path) -> str | None:
+    """`tokenizer_fingerprint` of the tokenizer in a folder; None where there is none (imported identifiers)."""
+    return tokenizer_fingerprint(load_tokenizer(folder)) if (Path(folder) / "tokenizer.json").exists() else None
+
+
+def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
+    """Hex digits that name the content of a tokenizer: equal for what was saved and what was loaded."""
+    digest = hashlib.sha256()
+    with TemporaryDirectory() as folder:
+        tokenizer.save(Path(folder))
+        for file in sorted(Path(folder).iterdir()):
+            digest.update(file.name.encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from tigerlite.config import check
 from tigerlite.tokenizers.collisions import Resolved, first_free, resolved
 from tigerlite.tokenizers.free_paths import group_paths
+from tigerlite.tokenizers.sinkhorn import balanced_codes
 from tigerlite.tokenizers.space import Space
 
-# Numbers in the score matrices of groups that are balanced at a time.
-_MAX_SCORES = 2**22
+# Numbers in the score matrices of groups that are balanced at a time: what a core's cache holds.
+_MAX_SCORES = 2**17
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,42 +67,13 @@ def sinkhorn_rounds(codes: np.ndarray, codebook_sizes: Sequence[int], space: Spa
     return resolved(first_free(codes, codebook_sizes).codes, codebook_sizes, before)
 
 
-def spread_groups(distances: np.ndarray, *, epsilon: float, iterations: int) -> np.ndarray:
-    """Codes (..., B) of batches of items by squared distances (..., B, K), used about evenly within each batch.
-
-    Distances are centred and scaled by the batch's largest and smallest, then rows are made to sum to 1 / B and columns
-    to 1 / K in turn; each item takes its largest entry. In logarithms, so that no epsilon overflows. Codes at infinity
-    are never used. The iterations of `sinkhorn.balanced_codes`, which spreads one large batch in training; here many small
-    groups are spread at once, without codes that are taken.
-
-    >>> spread_groups(np.array([[0.0, 1.0], [0.2, 1.0]]), epsilon=0.05, iterations=50).tolist()
-    [0, 1]
-    """
-    used = np.isfinite(distances)
-    largest = np.where(used, distances, -np.inf).max(axis=(-2, -1), keepdims=True)
-    smallest = distances.min(axis=(-2, -1), keepdims=True)
-    middle = (largest + smallest) / 2
-    scores = -(distances - middle) / (largest - middle + 1e-5) / epsilon
-    n_items, n_codes = used.shape[-2], used.any(axis=-2, keepdims=True).sum(axis=-1, keepdims=True)
-    for _ in range(iterations):
-        scores = scores - _log_sum(scores, axis=-1) - np.log(n_items)
-        scores = scores - _log_sum(scores, axis=-2) - np.log(n_codes)
-    return scores.argmax(axis=-1)
-
-
-def _log_sum(scores: np.ndarray, axis: int) -> np.ndarray:
-    top = np.maximum(scores.max(axis=axis, keepdims=True), np.finfo(np.float64).min)  # a column of unused codes
-    with np.errstate(divide="ignore"):
-        found = np.log(np.exp(scores - top).sum(axis=axis, keepdims=True)) + top
-    return np.where(np.isfinite(found), found, 0.0)
-
-
 def _groups_of_many(codes: np.ndarray, codebook_sizes: Sequence[int]) -> list[list[int]]:
     """Rows of the items of every path that several hold, ascending."""
     groups = group_paths(codes, codebook_sizes)
+    many = groups.sizes > 1
     order = np.argsort(groups.path, kind="stable")
-    rows = np.split(order, np.cumsum(groups.sizes)[:-1])
-    return [row.tolist() for row, size in zip(rows, groups.sizes, strict=True) if size > 1]
+    order = order[many[groups.path[order]]]
+    return [rows.tolist() for rows in np.split(order, np.cumsum(groups.sizes[many])[:-1]) if len(rows)]
 
 
 def _equally_large(groups: list[list[int]], n_codes: int) -> list[np.ndarray]:
@@ -119,4 +92,5 @@ def _spread(batch: np.ndarray, codes: np.ndarray, space: Space, config: Sinkhorn
     items = batch.ravel()
     distances = space.distances(items, codes[items, :-1])
     distances = distances.reshape(*batch.shape, -1)
-    return spread_groups(distances, epsilon=config.epsilon, iterations=config.iterations)
+    scores = torch.from_numpy(distances)
+    return balanced_codes(scores, epsilon=config.epsilon, n_iterations=config.iterations).numpy()

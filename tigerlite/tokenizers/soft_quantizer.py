@@ -7,7 +7,7 @@ UniGRec (arXiv 2601.17438). With the residual r_l of level l (r_1 = latent) and 
 Codes are argmax_k p_l(k) along this chain. The paper's hard codes follow a chain that subtracts the chosen vector; with a
 small tau both agree, and codes of the soft chain are what the mixtures are closest to.
 
-Everything is in float32, autocast or not: distances are divided by tau, about 1e-3, and so is their rounding. They are
+Everything is in float32 (`whole_float32.py`): distances are divided by tau, about 1e-3, and so is their rounding. They are
 computed from differences, since |r|^2 + |e|^2 - 2re of nearly equal vectors keeps few digits.
 """
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from tigerlite.config import InputError
+from tigerlite.tokenizers.whole_float32 import whole_float32
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class SoftQuantizer(nn.Module):
 
     def forward(self, latents: Tensor) -> SoftQuantized:
         """Mixtures of the codes for latents (B, D)."""
-        with torch.autocast(latents.device.type, enabled=False):
+        with whole_float32(latents.device.type):
             residual = latents.float()
             codes, distances, shares = [], [], []
             for vectors in self.codebooks:

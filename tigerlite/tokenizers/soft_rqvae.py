@@ -24,6 +24,7 @@ from tigerlite.tokenizers.soft_quantizer import SoftQuantized, SoftQuantizer
 from tigerlite.tokenizers.soft_rqvae_config import SoftRQVAEConfig
 from tigerlite.tokenizers.space import AdditiveSpace
 from tigerlite.tokenizers.whitening import Standardisation
+from tigerlite.tokenizers.whole_float32 import whole_float32
 
 _WEIGHTS = "tokenizer.safetensors"
 _META = "tokenizer.json"
@@ -66,13 +67,13 @@ class SoftRQVAE(nn.Module):
         return functional.normalize(embeddings, dim=1) if self.config.normalise == "unit" else embeddings
 
     def quantize(self, inputs: Tensor) -> SoftQuantized:
-        """Mixtures of codes for normalised inputs (B, D), in float32 also under autocast."""
-        with torch.autocast(inputs.device.type, enabled=False):
+        """Mixtures of codes for normalised inputs (B, D), in float32 whatever the precision."""
+        with whole_float32(inputs.device.type):
             return self.quantizer(self.encoder(inputs.float()))
 
     def reconstruct(self, quantized: SoftQuantized) -> Tensor:
         """Normalised inputs (B, D) as the decoder sees them, in float32."""
-        with torch.autocast(quantized.quantized.device.type, enabled=False):
+        with whole_float32(quantized.quantized.device.type):
             return self.decoder(quantized.quantized)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, SoftQuantized]:

@@ -30,7 +30,7 @@ class SoftRQVAEConfig:
     anneal_per: str = "step"
     """How often the temperature moves: step (the paper) or epoch (its code)."""
     uniformity_weight: float = 1e-4
-    """Weight of codeword uniformity, a mean over levels (the paper sums; 1e-4 in the released code); 0 = off."""
+    """Weight of codeword uniformity, a sum over levels (1e-4 in the paper; the released code has 1e-4 of their mean); 0 = off."""
     epochs: int = 500
     """Training epochs (3,000 in the released code); the last one is kept, since losses at different temperatures do not
     compare."""

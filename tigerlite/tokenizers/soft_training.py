@@ -1,8 +1,9 @@
 """Training of UniGRec's tokenizer alone (arXiv 2601.17438): reconstruction and codeword uniformity under a falling temperature.
 
-    L = mean |x - x_hat|^2 + weight * mean_l KL(pbar_l || uniform)
+    L = mean |x - x_hat|^2 + weight * sum_l KL(pbar_l || uniform)
 
-pbar_l is the batch mean of p_l. Codebooks start from k-means on all encoded items, where the released code takes the first
+pbar_l is the batch mean of p_l. The sum over levels is the paper's; the released code takes their mean, so that its weight is
+three times ours. Codebooks start from k-means on all encoded items, where the released code takes the first
 batch (1,024 points for 256 centroids).
 """
 
@@ -91,7 +92,7 @@ class SoftTraining(LightningModule):
         self.epoch_codes[rows] = quantized.codes
         reconstruction = reconstruction_loss(reconstructions, inputs)
         # KL minus log K is what the paper writes; the constant moves nothing.
-        divergence = torch.stack([usage_divergence(shares) for shares in quantized.shares]).mean()
+        divergence = torch.stack([usage_divergence(shares) for shares in quantized.shares]).sum()
         loss = reconstruction + self.tokenizer.config.uniformity_weight * divergence
         entropies = {
             f"tokenize/train/entropy/level{level}": entropy(shares).mean()

@@ -64,3 +64,46 @@ class AdditiveSpace:
     def _residuals(self, items: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
         residuals = self._latents[items].astype(np.float64)
         return residuals - sum(self._codebooks[level][codes] for level, codes in enumerate(prefixes.T))
+
+
+class DigitSpace:
+    """A space with one level more, of digits, where lower ones are nearer.
+
+    Args:
+        space: of the levels before.
+        n_levels: how many those are.
+        n_digits: codes of the last level.
+    """
+
+    def __init__(self, space: Space, n_levels: int, n_digits: int) -> None:
+        self._space, self._n_levels, self._n_digits = space, n_levels, n_digits
+
+    def distances(self, items: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
+        """See `Space`."""
+        if prefixes.shape[1] < self._n_levels:
+            return self._space.distances(items, prefixes)
+        return np.tile(np.arange(self._n_digits, dtype=np.float64), (len(items), 1))
+
+    def first_choices(self, items: np.ndarray, prefixes: np.ndarray, n_choices: int) -> np.ndarray:
+        """See `Space`; asked of the last level alone."""
+        return np.tile(np.arange(min(n_choices, self._n_digits)), (len(items), 1))
+
+
+class SelectedSpace:
+    """The space of some items: its item i is item rows[i] of `space`."""
+
+    def __init__(self, space: Space, rows: np.ndarray) -> None:
+        self._space, self._rows = space, rows
+
+    def distances(self, items: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
+        """See `Space`."""
+        return self._space.distances(self._rows[items], prefixes)
+
+    def first_choices(self, items: np.ndarray, prefixes: np.ndarray, n_choices: int) -> np.ndarray:
+        """See `Space`."""
+        return self._space.first_choices(self._rows[items], prefixes, n_choices)
+
+
+def flat_space(n_items: int, codebook_sizes: Sequence[int]) -> AdditiveSpace:
+    """One in which no code is nearer than another, so that the lowest free one is taken."""
+    return AdditiveSpace(np.zeros((n_items, 1)), [np.zeros((size, 1)) for size in codebook_sizes])

@@ -41,6 +41,19 @@ def test_every_weight_gets_a_gradient_also_without_times():
     assert all(parameter.grad is not None for parameter in built.parameters())
 
 
+def test_attention_takes_part_from_the_start():
+    """A V is divided by n = 50 and tiny at first: LN's eps and the start of W_2 decide what is left of it."""
+    torch.manual_seed(0)
+    built = HSTU(HSTUConfig(), n_items=100, max_history=50).eval()
+    layer, hidden = built.layers[0], built.items(torch.tensor([[3, 1, 7, 1, 2]])) * built.scale
+    normed = []
+    layer.attention_norm.register_forward_hook(lambda module, given, found: normed.append(found))
+    added = layer(hidden, None) - hidden
+    # .12 and .048; with eps 1e-5 and W_2 from N(0, .02^2) they are .039 and .0024.
+    assert normed[0].std() > 0.08
+    assert added.std() > 0.02 * hidden.std()
+
+
 def test_buckets_grow_with_the_logarithm_and_end():
     assert time_buckets(torch.tensor([0, 1, 2, 2**60])).tolist() == [0, 0, 2, 128]  # ln 2 / .301 = 2.3
 

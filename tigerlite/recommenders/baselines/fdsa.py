@@ -11,7 +11,8 @@ published no code that we know of; the blocks here, LN after every sublayer and 
 
 RecBole's FDSA (github.com/RUCAIBox/RecBole/blob/7b02be5/recbole/model/sequential_recommender/fdsa.py), with which papers
 compare, differs: it averages the values of a field and attends to fields, which it scores by two layers with a relu;
-the two Transformers share positions and LN, and the same LN and dropout follow W.
+the two Transformers share positions, which count from the first item (here from the last, `positions_from_end`), and LN,
+and the same LN and dropout follow W.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tigerlite.recommenders.baselines.blocks import Encoder, causal_bias, check_length, check_sizes, initialise
+from tigerlite.recommenders.baselines.blocks import (
+    Encoder,
+    causal_bias,
+    check_length,
+    check_sizes,
+    initialise,
+    positions_from_end,
+)
 from tigerlite.recommenders.dropout import Dropout
 
 
@@ -83,9 +91,10 @@ class FDSA(nn.Module):
         """
         length = check_length(sequences, self.item_positions.num_embeddings)
         bias = causal_bias(length, sequences.device)
+        positions = positions_from_end(sequences)
         inputs = (
-            self.items(sequences) + self.item_positions.weight[:length],
-            self.pool(sequences) + self.feature_positions.weight[:length],
+            self.items(sequences) + self.item_positions(positions),
+            self.pool(sequences) + self.feature_positions(positions),
         )
         embedded = [self.dropout(norm(vectors)) for norm, vectors in zip(self.norms, inputs, strict=True)]
         states = [self.item_encoder(embedded[0], bias), self.feature_encoder(embedded[1], bias)]

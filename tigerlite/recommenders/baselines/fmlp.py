@@ -12,9 +12,9 @@ convolution, h_t = sum_(j <= t) k_(t-j) h_j, and one pass trains all positions. 
 the circular filter over the prefix left-padded with zeros; with several layers only the states before the last differ,
 which in the paper's network also mix in items after them. So the cost is that of SASRec, and a state may be computed once.
 
-The authors' code (github.com/RUCAIBox/FMLP-Rec/blob/f3c4285) pads on the left, so that an item's position counts from the
-end and the padding before it enters the filter as LN(E[0] + P[t]); here positions count from the first item of the
-window, as in `SASRec`, and nothing enters for padding. It trains BCE with one negative (`loss=bce`, `n_negatives=1`; the
+The authors' code (github.com/RUCAIBox/FMLP-Rec/blob/f3c4285) pads on the left: positions count from the end, as here
+(`positions_from_end`; but a prefix within a row has those of the row), and the padding before an item enters the filter
+as LN(E[0] + P[t]), where here nothing enters for padding. It trains BCE with one negative (`loss=bce`, `n_negatives=1`; the
 paper writes a pairwise loss), and also the first item of a sequence, from nothing but padding.
 """
 
@@ -23,7 +23,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tigerlite.recommenders.baselines.blocks import FeedForward, check_length, check_sizes, initialise
+from tigerlite.recommenders.baselines.blocks import (
+    FeedForward,
+    check_length,
+    check_sizes,
+    initialise,
+    positions_from_end,
+)
 from tigerlite.recommenders.dropout import Dropout
 
 
@@ -82,8 +88,8 @@ class FMLP(nn.Module):
         Raises:
             InputError: if T is more than max_history.
         """
-        length = check_length(sequences, self.positions.num_embeddings)
-        hidden = self.dropout(self.norm(self.items(sequences) + self.positions.weight[:length]))
+        check_length(sequences, self.positions.num_embeddings)
+        hidden = self.dropout(self.norm(self.items(sequences) + self.positions(positions_from_end(sequences))))
         for filter_layer, feed_forward in zip(self.filters, self.feed_forwards, strict=True):
             hidden = feed_forward(filter_layer(hidden))
         return hidden

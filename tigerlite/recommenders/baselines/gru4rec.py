@@ -63,7 +63,7 @@ class GRU4Rec(nn.Module):
         same_width = config.hidden == config.d_model
         self.output = nn.Identity() if same_width else nn.Linear(config.hidden, config.d_model)
         self.dropout = Dropout(config.dropout)
-        # Inputs of unit scale, since a GRU has no norm: the recurrent weights keep torch's U(-1/sqrt(hidden), ...).
+        # RecBole's start, std sqrt(2 / (N + 1 + D)); the recurrent weights keep torch's U(-1/sqrt(hidden), ...).
         nn.init.xavier_normal_(self.items.weight)
         nn.init.zeros_(self.items.weight[0])
 

@@ -6,13 +6,14 @@
 
 The objectives are in `losses/self_supervised.py`, their sum in `S3RecObjectives`. Choose them by
 `pretrain.nextitem.objective=self_supervised`, and `finetune` continues from the weights. Features of items are read in
-pre-training alone; fine-tuned without it, the network is a SASRec normalised after each sublayer.
+pre-training alone; fine-tuned without it, which is allowed and logged, the network is a SASRec normalised after each
+sublayer.
 
 LN and dropout at the input and gelu (eq. 8: relu) are those of the authors' code
 (github.com/RUCAIBox/CIKM2020-S3Rec/blob/2a81540/models.py). It fine-tunes with BCE on one negative (`loss=bce`,
-`n_negatives=1`; eq. 18 is a pairwise loss), here the full softmax is the default. It pads on the left; here an item's
-position counts from the first. It pre-trains on every prefix of a sequence; here each sequence occurs once per epoch, with
-other masks. Its negative of a masked item is none of the sequence, here any other item.
+`n_negatives=1`; eq. 18 is a pairwise loss), here the full softmax is the default. It pads on the left, so that positions
+count from the end, as here (`positions_from_end`). It pre-trains on every prefix of a sequence; here each sequence occurs
+once per epoch, with other masks. Its negative of a masked item is none of the sequence, here any other item.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from tigerlite.recommenders.baselines.blocks import (
     check_sizes,
     initialise,
     padding_bias,
+    positions_from_end,
 )
 from tigerlite.recommenders.dropout import Dropout
 
@@ -97,8 +99,8 @@ class S3Rec(nn.Module):
         return self._read(sequences, padding_bias(sequences))
 
     def _read(self, sequences: Tensor, bias: Tensor) -> Tensor:
-        length = check_length(sequences, self.positions.num_embeddings)
-        embedded = self.items(sequences) + self.positions.weight[:length]
+        check_length(sequences, self.positions.num_embeddings)
+        embedded = self.items(sequences) + self.positions(positions_from_end(sequences))
         return self.encoder(self.dropout(self.norm(embedded)), bias)
 
 
