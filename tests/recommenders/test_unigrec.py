@@ -190,6 +190,19 @@ def test_a_gradient_s_norm_is_that_of_the_mean_over_processes(monkeypatch):
     assert float(unigrec.gradient_norm(6 * weight[0], [weight, unused])) == pytest.approx(5.0)
 
 
+def test_a_fitted_map_of_the_teacher_comes_near_the_items_inputs_and_stays():
+    made = model(settings=replace(SETTINGS, tokenizer_distillation_map="fitted"))
+    soft = identifiers(0.05)
+    wanted, found = soft.inputs()[1:], made.terms.adapters["teacher"](soft.teacher).detach()
+    solution = torch.linalg.lstsq(torch.cat([soft.teacher, torch.ones(N_ITEMS, 1)], dim=1), wanted).solution
+    least = wanted - torch.cat([soft.teacher, torch.ones(N_ITEMS, 1)], dim=1) @ solution
+    assert float((wanted - found).square().sum()) == pytest.approx(float(least.square().sum()), rel=1e-3)
+    before = {name: made.terms.adapters[name].weight.clone() for name in ("teacher", "history")}
+    step(made.train())
+    assert torch.equal(made.terms.adapters["teacher"].weight, before["teacher"])
+    assert not torch.equal(made.terms.adapters["history"].weight, before["history"])
+
+
 def test_released_distillation_is_that_of_its_code_through_adapters_that_never_train():
     made = model(settings=replace(SETTINGS, distillation="released")).train()
     (made.training_losses(BATCH).mean() + sum(made.other_losses.values())).backward()

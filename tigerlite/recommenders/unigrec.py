@@ -65,6 +65,7 @@ class UniGRec(SoftReader):
         self.terms = UniGRecTerms(
             self.settings,
             teacher if self.settings.needs_teacher else None,
+            inputs,
             d_model=self.config.t5.d_model,
             n_dimensions=tokenizer.n_dimensions,
             latent=tokenizer.config.latent,

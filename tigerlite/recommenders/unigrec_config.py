@@ -8,6 +8,7 @@ from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.tokenizers.collaborative import ORDERS
 
 DISTILLATIONS = ("paper", "released")
+TEACHER_MAPS = ("trained", "fitted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,9 @@ class UniGRecConfig:
     """Temperature of those distributions; 0 = the identifiers' (the paper). The divergence is about a gap of distances / tau: at
     .001 its first gradients in the T5 are 4 times those of L_rec on office, at .01 they are .4 times, at .1 .01 times (logged as
     train/gradient_ratio), and validation after 8 epochs of one seed was best at .01."""
+    tokenizer_distillation_map: str = "trained"
+    """How the teacher's vectors come into the tokenizer's input: trained with all else (the paper), where nothing keeps history
+    and teacher from agreeing on the same codes for all items; or fitted once to the items' own inputs, by least squares."""
     distillation: str = "paper"
     """paper, or released: both distillations as the released code computes them, through adapters that it never trains
     (`losses/released_distillation.py`); for comparison."""
@@ -73,6 +77,7 @@ class UniGRecConfig:
         check(self.digits >= 1, "digits", self.digits, "an integer >= 1")
         check_choice("order", self.order, ORDERS)
         check_choice("distillation", self.distillation, DISTILLATIONS)
+        check_choice("tokenizer_distillation_map", self.tokenizer_distillation_map, TEACHER_MAPS)
 
     @property
     def needs_teacher(self) -> bool:
@@ -92,7 +97,9 @@ class UniGRecConfig:
             "hysteresis",
         )
         distillation = () if self.needs_teacher else ("distillation_start",)
-        # The default is left out, since configs were named before there was a choice.
+        # The defaults are left out, since configs were named before there was a choice.
+        if self.tokenizer_distillation_map == "trained" or self.distillation == "released" or not self.needs_teacher:
+            distillation += ("tokenizer_distillation_map",)
         corrected = self.distillation == "paper" or not self.needs_teacher
         distillation += ("distillation",) if corrected else ("tokenizer_distillation_tau",)
         return ("file", "ids", "order", *distillation, *(() if self.train_tokenizer else frozen))

@@ -9,8 +9,9 @@ good, MLPs of ReLUs that end in the tokenizer's latent space (128-64-32 of the h
 sizes), and the losses of `losses/released_distillation.py`. Its pooling is not: it zeroes the last two samples of a batch and
 sums over padding. Uniformity is a sum over levels, as in the paper; the released code takes the mean, with weight 0.
 
-Both maps of the tokenizer side are trained, and nothing keeps them from agreeing on the same codes for all items: on office the
-teacher's vectors of 3,308 items had 21 different first codes at the start and 1 after 75 steps.
+Where both maps of the tokenizer side are trained, nothing keeps them from agreeing on the same codes for all items: on office the
+teacher's vectors of 3,308 items had 21 different first codes at the start and 1 after 75 steps. With
+tokenizer_distillation_map=fitted (in no paper) the teacher's map is a regression of the items' inputs on its vectors, and stays.
 """
 
 from itertools import pairwise
@@ -25,6 +26,9 @@ from tigerlite.recommenders.soft_batch import SoftBatch
 from tigerlite.recommenders.unigrec_config import UniGRecConfig
 from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
 
+_RIDGE = 1e-4
+"""Share of the vectors' variance that is added to it, so that vectors without spread have a map too."""
+
 
 class UniGRecTerms(nn.Module):
     """The terms, with adapters and the teacher's frozen vectors.
@@ -32,13 +36,21 @@ class UniGRecTerms(nn.Module):
     Args:
         settings: weights and first epochs.
         teacher: (N + 1, C), row 0 belongs to padding; None = no distillation.
+        inputs: (N + 1, D') normalised inputs of the tokenizer; None in a model that only serves.
         d_model: width of the recommender's states.
         n_dimensions: width of the tokenizer's inputs.
         latent: width of its codes' vectors.
     """
 
     def __init__(
-        self, settings: UniGRecConfig, teacher: Tensor | None, *, d_model: int, n_dimensions: int, latent: int
+        self,
+        settings: UniGRecConfig,
+        teacher: Tensor | None,
+        inputs: Tensor | None,
+        *,
+        d_model: int,
+        n_dimensions: int,
+        latent: int,
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -62,7 +74,9 @@ class UniGRecTerms(nn.Module):
             self.adapters["teacher"] = _mlp(teacher.shape[1], 4 * latent, 2 * latent, latent)
         elif self.weights["tokenizer_distillation"]:
             self.adapters["history"] = nn.Linear(d_model, n_dimensions)
-            self.adapters["teacher"] = nn.Linear(teacher.shape[1], n_dimensions)
+            fitted = settings.tokenizer_distillation_map == "fitted" and inputs is not None
+            width = teacher.shape[1]
+            self.adapters["teacher"] = regression(teacher[1:], inputs[1:]) if fitted else nn.Linear(width, n_dimensions)
         if self.weights["recommender_distillation"]:
             self.adapters["state"] = nn.Linear(d_model, teacher.shape[1])
         if self.released:
@@ -118,6 +132,24 @@ class UniGRecTerms(nn.Module):
         if epoch < self.settings.distillation_start:
             idle += list(self.adapters.parameters())
         return [weight for weight in idle if weight.requires_grad]
+
+
+def regression(vectors: Tensor, inputs: Tensor) -> nn.Linear:
+    """The frozen linear map of vectors (N, C) to inputs (N, D) with the least squares, by a slight ridge.
+
+    >>> vectors = torch.tensor([[0.0], [1.0], [2.0]])
+    >>> regression(vectors, 3 * vectors + 1)(torch.tensor([[4.0]])).round(decimals=2).tolist()
+    [[13.0]]
+    """
+    vectors, inputs = vectors.double(), inputs.double()
+    centre, middle = vectors.mean(dim=0), inputs.mean(dim=0)
+    gram = (vectors - centre).T @ (vectors - centre)
+    gram = gram + _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    weight = torch.linalg.solve(gram, (vectors - centre).T @ (inputs - middle))
+    found = nn.Linear(*weight.shape, device=weight.device).requires_grad_(False)
+    found.weight.copy_(weight.T)
+    found.bias.copy_(middle - centre @ weight)
+    return found
 
 
 def _mlp(*widths: int) -> nn.Sequential:
