@@ -12,6 +12,8 @@ from tigerlite.tokenizers.pq import PQConfig
 from tigerlite.tokenizers.rqkmeans import RQKMeansConfig
 from tigerlite.tokenizers.rqvae import RQVAE
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
+from tigerlite.tokenizers.sinkhorn_rounds import SinkhornConfig, sinkhorn_rounds
+from tigerlite.tokenizers.space import AdditiveSpace
 
 DUPLICATES = 0.2
 """Share of the items that get the codes of another one."""
@@ -52,6 +54,7 @@ def collision_cases(n_items: int, width: int, size: int, seed: int) -> list[Case
         "nearest_free": lambda: nearest_free(codes, sizes, latents=latents, codebooks=codebooks),
         "random_free": lambda: random_free(codes, sizes, generator=np.random.default_rng(seed)),
         "first_free": lambda: first_free(codes, sizes),
+        "sinkhorn_rounds": lambda: sinkhorn_rounds(codes, sizes, AdditiveSpace(latents, codebooks), SinkhornConfig()),
     }
     return [Case(name=name, call=call, amount=n_items, baseline=BASELINE) for name, call in calls.items()]
 
