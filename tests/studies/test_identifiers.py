@@ -9,7 +9,8 @@ from scipy import stats
 
 from tigerlite.config import InputError
 from tigerlite.studies import identifiers
-from tigerlite.studies.identifiers import collect, correlate, spearman, spearman_interval, to_markdown
+from tigerlite.studies.correlations import correlate, plot_correlations, spearman, spearman_interval
+from tigerlite.studies.identifiers import collect, to_markdown
 from tigerlite.studies.plan import plan, read_study
 from tigerlite.studies.records import FILE
 from tigerlite.studies.runner import run_jobs
@@ -55,6 +56,26 @@ def test_an_interval_covers_the_true_correlation_about_as_often_as_it_says():
         low, high = spearman_interval(first, 0.6 * first + 0.8 * noise, n_resamples=300, seed=draw)
         covered += low <= true <= high
     assert covered >= 85
+
+
+def test_copies_of_a_row_make_no_interval_narrower():
+    generator = np.random.default_rng(1)
+    first, noise = generator.normal(size=(2, 12))
+    second = 0.6 * first + 0.8 * noise
+    alone = spearman_interval(first, second, n_resamples=2000)
+    copied = spearman_interval(np.tile(first, 3), np.tile(second, 3), list(range(12)) * 3, n_resamples=2000)
+    assert copied == pytest.approx(alone, abs=0.02)
+    taken_apart = spearman_interval(np.tile(first, 3), np.tile(second, 3), n_resamples=2000)
+    assert taken_apart[1] - taken_apart[0] < 0.7 * (alone[1] - alone[0])
+    uneven = spearman_interval(first, second, ["a"] * 4 + list(range(8)), n_resamples=200)
+    assert -1 <= uneven[0] < uneven[1] <= 1
+
+
+def test_the_picture_shows_every_figure():
+    pytest.importorskip("matplotlib")
+    found = correlate(made(), n_resamples=200)
+    (axes,) = plot_correlations(found).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [one.name for one in found]
 
 
 def test_intervals_are_seeded():

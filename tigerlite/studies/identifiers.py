@@ -2,8 +2,8 @@
 
 Every finished run of a study names its identifiers; each set of identifiers is measured once and paired with the validation
 NDCG@10 of the recommenders trained on it (mean over their runs). Spearman's rank correlation asks whether better figures go with
-better recommenders, in whatever curve; its interval comes from resampling sets of identifiers with replacement. All sets of one
-table share data and training budget, so a correlation holds for that budget.
+better recommenders, in whatever curve (`correlations.py`). All sets of one table share data and training budget, so a
+correlation holds for that budget.
 """
 
 import logging
@@ -18,12 +18,12 @@ import numpy as np
 from tigerlite.artifacts import write_json
 from tigerlite.config import InputError, check
 from tigerlite.evaluation.identifiers import figures
+from tigerlite.evaluation.pictures import save_figures
 from tigerlite.reports.tokens import Folders, measure, save
+from tigerlite.studies.correlations import Correlation, correlate, plot_correlations
 from tigerlite.studies.records import read_study_records
 
-TABLE, NUMBERS = "identifiers.md", "identifiers.json"
-MIN_SETS = 5
-"""Fewest sets of identifiers that a correlation is computed for; the interval of so few is as wide as the scale."""
+TABLE, NUMBERS, PICTURE = "identifiers.md", "identifiers.json", "identifiers"
 
 log = logging.getLogger(__name__)
 
@@ -36,30 +36,12 @@ class Flags:
     """Bootstrap draws behind every interval."""
     seed: int = 0
     """Of the draws."""
+    pictures: bool = True
+    """Draw the correlations; needs matplotlib."""
 
     def __post_init__(self) -> None:
         check(self.n_resamples >= 100, "n_resamples", self.n_resamples, "an integer >= 100")
         check(self.seed >= 0, "seed", self.seed, "an integer >= 0")
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """How one figure goes with validation NDCG@10."""
-
-    name: str
-    rho: float
-    """Spearman's rank correlation."""
-    low: float
-    """2.5 % point of the bootstrap."""
-    high: float
-    """97.5 % point."""
-    n_sets: int
-    """Sets of identifiers that have the figure."""
-
-    @property
-    def predicts(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.low > 0 or self.high < 0
 
 
 def report(folder: Path, flags: Flags) -> None:
@@ -73,10 +55,13 @@ def report(folder: Path, flags: Flags) -> None:
     text = to_markdown(found)
     (folder / TABLE).write_text(text, encoding="utf-8")
     write_json(folder / NUMBERS, {"correlations": [vars(one) for one in found], "sets": table})
+    written = [TABLE, NUMBERS]
+    if flags.pictures:
+        written += [file.name for file in save_figures({PICTURE: plot_correlations(found)}, folder).values()]
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(f"{text}\nWritten to {folder}: {TABLE}, {NUMBERS}", markup=False, highlight=False)
+    console.print(f"{text}\nWritten to {folder}: {', '.join(written)}", markup=False, highlight=False)
 
 
 def collect(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -96,56 +81,6 @@ def collect(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         rows = sorted({record["row"] for record in found})
         table.append({"rows": rows, "score": float(np.mean(scores)), "figures": _figures(_folders(found[0]))})
     return table
-
-
-def correlate(table: Sequence[Mapping[str, Any]], *, n_resamples: int = 5_000, seed: int = 0) -> list[Correlation]:
-    """Correlations of every figure with the score, the strongest first; constant figures and those of too few sets are left out.
-
-    Args:
-        table: what `collect` returned.
-        n_resamples: bootstrap draws.
-        seed: of the draws.
-
-    Raises:
-        InputError: if there are fewer than `MIN_SETS` sets of identifiers.
-    """
-    if len(table) < MIN_SETS:
-        raise InputError(
-            f"the study has {len(table)} finished sets of identifiers; a correlation needs at least {MIN_SETS}: make more runs"
-        )
-    names = sorted({name for entry in table for name in entry["figures"]})
-    found = []
-    for name in names:
-        pairs = np.array([(entry["figures"][name], entry["score"]) for entry in table if name in entry["figures"]])
-        if len(pairs) < MIN_SETS or np.ptp(pairs[:, 0]) == 0 or np.ptp(pairs[:, 1]) == 0:
-            continue
-        low, high = spearman_interval(pairs[:, 0], pairs[:, 1], n_resamples=n_resamples, seed=seed)
-        rho = float(spearman(pairs[None, :, 0], pairs[None, :, 1])[0])
-        found.append(Correlation(name, rho, low, high, len(pairs)))
-    return sorted(found, key=lambda one: -abs(one.rho))
-
-
-def spearman(values: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Rank correlation (R,) of every row of two arrays (R, n), ties at their mean rank; NaN where a row is constant.
-
-    >>> spearman(np.array([[1.0, 2.0, 9.0]]), np.array([[0.1, 0.3, 0.2]])).tolist()
-    [0.5]
-    """
-    from scipy import stats
-
-    ranks = [stats.rankdata(array, axis=1) for array in (values, scores)]
-    first, second = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    scale = np.sqrt(np.square(first).sum(axis=1) * np.square(second).sum(axis=1))
-    return np.where(scale > 0, (first * second).sum(axis=1) / np.where(scale > 0, scale, 1), np.nan)
-
-
-def spearman_interval(
-    values: np.ndarray, scores: np.ndarray, *, n_resamples: int = 5_000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of the rank correlation of (n,) pairs, resampled; constant resamples are dropped."""
-    drawn = np.random.default_rng(seed).integers(0, len(values), size=(n_resamples, len(values)))
-    low, high = np.nanquantile(spearman(values[drawn], scores[drawn]), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def to_markdown(found: Sequence[Correlation]) -> str:
