@@ -135,6 +135,18 @@ def test_the_command_prints_and_writes_the_table(tmp_path, monkeypatch, tigerlit
     assert (len(stored["correlations"]), len(stored["sets"])) == (3, 20)
 
 
+def test_rows_can_be_left_out_if_they_exist(tmp_path, monkeypatch, tigerlite_command):
+    (tmp_path / FILE).write_text("".join(json.dumps({"row": row}) + "\n" for row in ("a", "control")))
+    seen = []
+    monkeypatch.setattr(identifiers, "collect", lambda records: seen.extend(records) or made())
+    flags = ("--n_resamples=200", "--pictures=false")
+    assert tigerlite_command("report", "identifiers", tmp_path, "--without=[control]", *flags) == (0, "")
+    assert [record["row"] for record in seen] == ["a"]
+    code, err = tigerlite_command("report", "identifiers", tmp_path, "--without=[b]", *flags)
+    assert code == 2
+    assert "without='b'" in err
+
+
 def test_a_folder_without_records_is_one_line(tmp_path, tigerlite_command):
     code, err = tigerlite_command("report", "identifiers", tmp_path)
     assert code == 2

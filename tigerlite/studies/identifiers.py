@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tigerlite.artifacts import write_json
-from tigerlite.config import InputError, check
+from tigerlite.config import InputError, check, check_choice
 from tigerlite.evaluation.identifiers import figures
 from tigerlite.evaluation.pictures import save_figures
 from tigerlite.reports.tokens import Folders, measure, save
@@ -38,6 +38,8 @@ class Flags:
     """Of the draws."""
     pictures: bool = True
     """Draw the correlations; needs matplotlib."""
+    without: tuple[str, ...] = ()
+    """Rows to leave out, controls say: one that is far worse than all others can carry a correlation alone."""
 
     def __post_init__(self) -> None:
         check(self.n_resamples >= 100, "n_resamples", self.n_resamples, "an integer >= 100")
@@ -50,7 +52,10 @@ def report(folder: Path, flags: Flags) -> None:
     Raises:
         InputError: if there are no records, or too few sets of identifiers.
     """
-    table = collect(read_study_records(folder))
+    records = read_study_records(folder)
+    for row in flags.without:
+        check_choice("without", row, sorted({record["row"] for record in records}))
+    table = collect([record for record in records if record["row"] not in flags.without])
     found = correlate(table, n_resamples=flags.n_resamples, seed=flags.seed)
     text = to_markdown(found)
     (folder / TABLE).write_text(text, encoding="utf-8")
