@@ -54,7 +54,7 @@ def _speed(*arguments: str) -> Done:
                 *("--rqvae.hidden_sizes=[8]", "--rqvae.codebook_sizes=[4]", "--n_items=40", "--n_dimensions=6"),
                 *("--n_large=300", "--large_width=8", "--large_codes=16"),
             ],
-            4 + 3 + 4,
+            4 + 3 + 5,
         ),
         ("evaluate", [*MODEL, *DATA, "--n_ranked=50", "--n_searched=2", "--n_beams=20"], 3),
         ("mtgrec", [*MODEL, *DATA, "--batch_size=4", "--n_batches=2", "--n_members=3", "--bank_items=500"], 2),
