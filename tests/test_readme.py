@@ -55,7 +55,7 @@ def commands(block: Block) -> Iterator[list[str]]:
 
 COMMANDS = [(block.line, words) for block in blocks(README, "bash") for words in commands(block)]
 OURS = [
-    (line, words)
+    (f"README line {line}", words)
     for line, words in COMMANDS
     if "tigerlite" in words or any(word.startswith("pipelines/") for word in words)
 ]
@@ -93,19 +93,13 @@ def explain(monkeypatch):
     return call
 
 
-@pytest.mark.parametrize(("line", "words"), OURS, ids=[f"line {line}: {called(words)}" for line, words in OURS])
-def test_a_command_parses_and_its_files_exist(line, words, explain, capsys):
+@pytest.mark.parametrize(
+    ("place", "words"), OURS + QUOTED, ids=lambda given: given if isinstance(given, str) else called(given)
+)
+def test_a_command_parses_and_its_files_exist(place, words, explain, capsys):
     code = explain(words)
     printed = capsys.readouterr()
-    assert code == 0, f"README line {line}: {printed.err}"
-    assert "usage:" in printed.out
-
-
-@pytest.mark.parametrize(("page", "words"), QUOTED, ids=[f"{page}: {called(words)}" for page, words in QUOTED])
-def test_a_command_inside_a_sentence_parses(page, words, explain, capsys):
-    code = explain(words)
-    printed = capsys.readouterr()
-    assert code == 0, f"{page}: {printed.err}"
+    assert code == 0, f"{place}: {printed.err}"
     assert "usage:" in printed.out
 
 

@@ -26,9 +26,8 @@ class UniGRecConfig:
     tokenizer_distillation_weight: float = 0.01
     """Weight g of the symmetric divergence between code distributions of history and teacher (.01 in the released code)."""
     tokenizer_distillation_tau: float = 0.01
-    """Temperature of those distributions; 0 = the identifiers' (the paper). The divergence is about a gap of distances / tau: at
-    .001 its first gradients in the T5 are 4 times those of L_rec on office, at .01 they are .4 times, at .1 .01 times (logged as
-    train/gradient_ratio), and validation after 8 epochs of one seed was best at .01."""
+    """Temperature of those distributions; 0 = the identifiers' (the paper). The divergence is about a gap of distances / tau: where
+    the identifiers' own is small, its gradients in the T5 outweigh those of L_rec (logged as train/gradient_ratio)."""
     tokenizer_distillation_map: str = "trained"
     """How the teacher's vectors come into the tokenizer's input: trained with all else (the paper), where nothing keeps history
     and teacher from agreeing on the same codes for all items; or fitted once to the items' own inputs, by least squares."""

@@ -16,7 +16,7 @@ from tigerlite.evaluation.prefix import plot_prefix_match
 from tigerlite.evaluation.result_files import SLICES, read_results
 from tigerlite.reports.results import PREFIX_FIGURES
 from tigerlite.reports.terminal import console, print_table
-from tigerlite.studies.records import read_study_records
+from tigerlite.studies.records import existing, read_study_records
 from tigerlite.studies.summary import Spread, spread
 
 TABLE = "prefix_match.csv"
@@ -66,10 +66,7 @@ def collect(records: Sequence[Mapping[str, Any]]) -> list[RowPrefixes]:
     """
     found: dict[str, list[list[dict[str, float]]]] = {}
     for record in records:
-        folder = Path(record["ranks"]).parent
-        if not folder.exists():
-            raise InputError(f"{folder} is gone; run the study again with the same --out")
-        matches = read_results(folder, SLICES)["prefix_match"]
+        matches = read_results(existing(Path(record["ranks"]).parent), SLICES)["prefix_match"]
         if matches:
             found.setdefault(record["row"], []).append(matches[record["method"]])
     if not found:

@@ -107,6 +107,17 @@ def read_study_records(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
+def existing(path: Path) -> Path:
+    """A file or folder that a run of the study wrote.
+
+    Raises:
+        InputError: if it has been deleted since.
+    """
+    if not path.exists():
+        raise InputError(f"{path} is gone; run the study again with the same --out")
+    return path
+
+
 def select(records: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[dict[str, Any]]:
     """The records of these jobs, in their order, as far as they are finished."""
     found = {(record["row"], record["seed"], record["key"]): record for record in records}

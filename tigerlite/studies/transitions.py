@@ -4,7 +4,6 @@ Ranks are those that the study kept of every user; a row's figures are means ove
 """
 
 import csv
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,8 @@ from tigerlite.evaluation.transitions import (
     share_of_repeats,
     target_kinds,
 )
-from tigerlite.studies.records import read_study_records
+from tigerlite.reports.terminal import console, print_table
+from tigerlite.studies.records import existing, read_study_records
 
 METRIC = "ndcg@10"
 TABLE = "transitions.csv"
@@ -59,33 +59,19 @@ def report(folder: Path, flags: Flags) -> None:
     Raises:
         InputError: if there are no records, or the folder of a run is gone.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     records = read_study_records(folder)
     found = collect(records)
     repeats = ", ".join(f"{share:.1%} of {part}" for part, share in repeat_shares(_dataset(records[0])).items())
-    table = Table(title="NDCG@10 by what a hit takes: of these users / added to the mean of all", title_justify="left")
-    shares = found[0].shares
-    for column in (
-        "row",
-        "seeds",
-        *(f"{kind} ({share:.1%})" for kind, share in zip(KINDS, shares, strict=True)),
-        "all",
-    ):
-        table.add_column(column, justify="left" if column == "row" else "right")
-    for row in found:
-        parts = (f"{metric:.4f} / {added:.4f}" for metric, added in zip(row.metric, row.adds, strict=True))
-        table.add_row(row.name, str(row.n_seeds), *parts, f"{sum(row.adds):.4f}")
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(table)
-    console.print(f"Targets that are repeats: {repeats}")
+    kinds = (f"{kind} ({share:.1%})" for kind, share in zip(KINDS, found[0].shares, strict=True))
+    title = "NDCG@10 by what a hit takes: of these users / added to the mean of all"
+    print_table(title, ("row", "seeds", *kinds, "all"), map(_cells, found))
+    console().print(f"Targets that are repeats: {repeats}")
     _write(folder / TABLE, found)
     written = [TABLE]
     if flags.pictures:
         pictures = save_figures({"transitions": plot_contributions({row.name: row.adds for row in found})}, folder)
         written += [file.name for file in pictures.values()]
-    console.print(f"Written to {folder}: {', '.join(written)}")
+    console().print(f"Written to {folder}: {', '.join(written)}", soft_wrap=True)
 
 
 def collect(records: Sequence[Mapping[str, Any]]) -> list[RowParts]:
@@ -121,11 +107,16 @@ def repeat_shares(dataset: RecDataset) -> dict[str, float]:
     return {part: share_of_repeats(*arrays, rows) for part, rows in parts.items()}
 
 
+def _cells(row: RowParts) -> tuple[str, ...]:
+    parts = (f"{metric:.4f} / {added:.4f}" for metric, added in zip(row.metric, row.adds, strict=True))
+    return (row.name, str(row.n_seeds), *parts, f"{sum(row.adds):.4f}")
+
+
 def _ranks(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """(U,) ranks of the run's method and of the closed forms beside it."""
     import polars as pl
 
-    frame = pl.read_parquet(_existing(Path(record["ranks"])))
+    frame = pl.read_parquet(existing(Path(record["ranks"])))
     return {name: frame[f"{RANK}/{name}"].to_numpy() for name in (record["method"], *record["baselines"])}
 
 
@@ -140,17 +131,11 @@ def _kinds(record: Mapping[str, Any], known: dict[Path, np.ndarray]) -> np.ndarr
 
 
 def _dataset(record: Mapping[str, Any]) -> RecDataset:
-    return RecDataset.load(_existing(_prepared(record)))
+    return RecDataset.load(existing(_prepared(record)))
 
 
 def _prepared(record: Mapping[str, Any]) -> Path:
     return Path(record["ranks"]).parent.parent / f"prepare-{record['fingerprints']['prepare']}"
-
-
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise InputError(f"{path} is gone; run the study again with the same --out")
-    return path
 
 
 def _parts(found: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:

@@ -15,7 +15,7 @@ from tigerlite.config import to_dict
 from tigerlite.tokenizers.additive import META
 from tigerlite.tokenizers.free_paths import group_paths
 from tigerlite.tokenizers.levels import check_levels
-from tigerlite.tokenizers.space import AdditiveSpace
+from tigerlite.tokenizers.space import AdditiveSpace, flat_space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,6 @@ class RandomTokenizer:
         """Codes per level."""
         return self.config.codebook_sizes
 
-    @property
-    def codebooks(self) -> list[np.ndarray]:
-        """L arrays (K, 1) of zeros: no code is nearer than another."""
-        return [np.zeros((size, 1)) for size in self.codebook_sizes]
-
     def encode(self, embeddings: Tensor | np.ndarray) -> Tensor:
         """Codes (N, L) int64 for as many items as there are rows."""
         n_items, sizes = len(embeddings), self.codebook_sizes
@@ -65,13 +60,9 @@ class RandomTokenizer:
             codes[~first] = generator.integers(sizes, size=(int((~first).sum()), len(sizes)))
         return torch.from_numpy(codes)
 
-    def latents(self, embeddings: Tensor | np.ndarray) -> Tensor:
-        """Zeros (N, 1)."""
-        return torch.zeros(len(embeddings), 1)
-
     def space(self, embeddings: Tensor | np.ndarray) -> AdditiveSpace:
         """One in which all codes are equally near, so that the lowest free one is taken."""
-        return AdditiveSpace(self.latents(embeddings).numpy(), self.codebooks)
+        return flat_space(len(embeddings), self.codebook_sizes)
 
     def save(self, folder: Path) -> None:
         """Write the settings; they say everything."""

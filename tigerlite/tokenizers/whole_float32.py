@@ -1,7 +1,7 @@
 """Float32 products with all their digits, whatever torch has been told about TF32, bf16 or autocast.
 
 Distances are divided by a temperature of about 1e-3, and so is the rounding of what they are computed from: with
-`torch.set_float32_matmul_precision("medium")` about one code in a hundred is another. Gradients are computed after the block, in
+`torch.set_float32_matmul_precision("medium")` codes of items near a boundary are others. Gradients are computed after the block, in
 whatever precision is set: a share of their digits is enough.
 """
 
