@@ -26,8 +26,8 @@ class UniGRecConfig:
     tokenizer_distillation_weight: float = 0.01
     """Weight g of the symmetric divergence between code distributions of history and teacher (.01 in the released code)."""
     tokenizer_distillation_tau: float = 0.01
-    """Temperature of those distributions; 0 = the identifiers' (the paper). The divergence is about a gap of distances / tau: where
-    the identifiers' own is small, its gradients in the T5 outweigh those of L_rec (logged as train/gradient_ratio)."""
+    """Temperature of those distributions; 0 = the identifiers' (the paper). The divergence is about a gap of distances / tau:
+    at a small one its gradients in the T5 outweigh those of L_rec (logged as train/gradient_ratio)."""
     tokenizer_distillation_map: str = "trained"
     """How the teacher's vectors come into the tokenizer's input: trained with all else (the paper), where nothing keeps history
     and teacher from agreeing on the same codes for all items; or fitted once to the items' own inputs, by least squares."""

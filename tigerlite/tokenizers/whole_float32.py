@@ -1,8 +1,8 @@
 """Float32 products with all their digits, whatever torch has been told about TF32, bf16 or autocast.
 
 Distances are divided by a temperature of about 1e-3, and so is the rounding of what they are computed from: with
-`torch.set_float32_matmul_precision("medium")` codes of items near a boundary are others. Gradients are computed after the block, in
-whatever precision is set: a share of their digits is enough.
+`torch.set_float32_matmul_precision("medium")` codes of items near a boundary are others. Gradients are computed after the
+block, in whatever precision is set: a share of their digits is enough.
 """
 
 from collections.abc import Iterator

@@ -14,10 +14,9 @@ The authors' code (github.com/FeiSun/BERT4Rec/blob/615eaf2) differs: it masks te
 more in which the last item is masked; of a sequence it masks at most 20 to 40 items; a step's loss is the mean over its
 masked positions, which would make it depend on how many processes share the step. BERT's 80/10/10 replacement is off
 there too. It adds a bias per item (b^O of eq. 7), which an inner product has no place for, and BERT's segment embedding,
-one vector for all. Its positions count from the first item; here from the last, since histories asked
-about are longer than those trained on (`positions_from_end`). It reads T - 1 items and the mask; here T items and the mask.
-It cuts longer sequences into windows .1 T or .5 T apart, trains on the validation items too, and lets the rate fall
-linearly from 1e-4.
+one vector for all. Its positions count from the first item; here from the last, since histories asked about are longer
+than those trained on (`positions_from_end`). It reads T - 1 items and the mask; here T items and the mask. It cuts longer
+sequences into windows .1 T or .5 T apart, trains on the validation items too, and lets the rate fall linearly from 1e-4.
 """
 
 from dataclasses import dataclass
