@@ -17,7 +17,7 @@ from tigerlite import __main__ as program
 from tigerlite.config import parse
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
-from tigerlite.stages.trainer import TrainerConfig
+from tigerlite.stages.trainer_config import TrainerConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

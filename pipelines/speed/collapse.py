@@ -15,7 +15,7 @@ from pathlib import Path
 
 from speed.timing import write
 from tigerlite.config import ConfigError, check, parse
-from tigerlite.stages.identifiers import HEALTH
+from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig

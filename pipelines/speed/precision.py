@@ -16,7 +16,7 @@ from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGERConfig
 from tigerlite.stages import recommend
 from tigerlite.stages.recommend_config import RecommendConfig
-from tigerlite.stages.trainer import Context
+from tigerlite.stages.trainer_config import Context
 
 STAGE = "finetune"
 

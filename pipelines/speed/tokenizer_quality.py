@@ -15,10 +15,10 @@ from speed.timing import prepare, write
 from tigerlite.config import check
 from tigerlite.recommenders.tiger import TIGERConfig
 from tigerlite.stages import recommend, tokenize
-from tigerlite.stages.identifiers import HEALTH
+from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 
 

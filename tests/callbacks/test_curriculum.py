@@ -10,7 +10,8 @@ import torch
 from tigerlite.callbacks.curriculum import Curriculum, CurriculumConfig, loss_weights
 from tigerlite.config import ConfigError
 from tigerlite.losses.mixing import Mixing, MultiTargetConfig
-from tigerlite.stages.trainer import Context, TrainerConfig, build_trainer, fit
+from tigerlite.stages.trainer import build_trainer, fit
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 
 TARGETS = ("front_greater", "frequency", "original")
 

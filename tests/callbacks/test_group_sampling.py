@@ -20,7 +20,8 @@ from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.stages import recommend
 from tigerlite.stages.member_choice import IdentifiersConfig
 from tigerlite.stages.recommend_config import RecommendConfig
-from tigerlite.stages.trainer import LAST, Context, TrainerConfig
+from tigerlite.stages.trainer import LAST
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 

@@ -18,7 +18,8 @@ from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.stages import recommend
 from tigerlite.stages.recommend_config import RecommendConfig
-from tigerlite.stages.trainer import LAST, Context, TrainerConfig
+from tigerlite.stages.trainer import LAST
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 

@@ -9,8 +9,9 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tigerlite.config import InputError
-from tigerlite.data.datamodule import SequenceDataModule, n_batches, plan_epoch
+from tigerlite.data.datamodule import SequenceDataModule
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.epoch_plan import n_batches, plan_epoch
 from tigerlite.data.splits import leave_one_out
 
 

@@ -28,7 +28,7 @@ from tigerlite.recommenders.unigrec_config import UniGRecConfig
 from tigerlite.serving.predictor import Predictor
 from tigerlite.stages import recommend
 from tigerlite.stages.recommend_config import RecommendConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collisions import rank_digit
 from tigerlite.tokenizers.soft_rqvae import SoftRQVAE

@@ -11,7 +11,7 @@ from tigerlite.data.splits import leave_one_out
 from tigerlite.recommenders.base import ScoringRecommender
 from tigerlite.run_file import write_run
 from tigerlite.stages import evaluate
-from tigerlite.stages.evaluate import EvaluateConfig
+from tigerlite.stages.evaluate_config import EvaluateConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 

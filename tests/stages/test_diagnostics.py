@@ -13,7 +13,7 @@ from tigerlite.losses.mixing import MultiTargetConfig
 from tigerlite.stages import tokenize
 from tigerlite.stages.objective_config import ObjectiveConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.random import RandomConfig
 from tigerlite.tracking import Tracker, TrackingConfig
 

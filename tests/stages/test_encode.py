@@ -17,7 +17,7 @@ from tigerlite.encoders.module import EmbeddingEncoder
 from tigerlite.encoders.text import TextEncoderConfig, encode_texts
 from tigerlite.stages import encode
 from tigerlite.stages.encode import EncodeConfig, FileConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 
 CPU = Context(trainer=TrainerConfig(accelerator="cpu", progress=False))
 

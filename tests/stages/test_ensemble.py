@@ -10,7 +10,7 @@ from tigerlite.recommenders.member_ensemble import MemberEnsemble
 from tigerlite.recommenders.tiger import TIGER
 from tigerlite.stages import evaluate
 from tigerlite.stages.ensemble import member_ensemble
-from tigerlite.stages.evaluate import EvaluateConfig
+from tigerlite.stages.evaluate_config import EvaluateConfig
 from tigerlite.stages.pipeline_config import PipelineConfig
 
 HISTORIES = torch.tensor([[1, 2, 3], [7, 8, 0]])

@@ -19,7 +19,7 @@ from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.stages import evaluate
-from tigerlite.stages.evaluate import EvaluateConfig
+from tigerlite.stages.evaluate_config import EvaluateConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 

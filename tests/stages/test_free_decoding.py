@@ -15,7 +15,7 @@ from tigerlite.recommenders.baselines.popularity import Popularity
 from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger import TIGER, TIGERConfig
 from tigerlite.stages import evaluate
-from tigerlite.stages.evaluate import EvaluateConfig
+from tigerlite.stages.evaluate_config import EvaluateConfig
 from tigerlite.stages.free_decoding import MAX_CANDIDATES, SEEN, FreeBeam, free_rows
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab

@@ -14,7 +14,8 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.stages import tokenize
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.trainer import LAST, Context, TrainerConfig
+from tigerlite.stages.trainer import LAST
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.rqvae import RQVAE
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig

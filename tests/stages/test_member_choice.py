@@ -14,7 +14,7 @@ from tigerlite.stages.member_choice import IdentifiersConfig, track_groups
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.recommend import RecommendConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 
 

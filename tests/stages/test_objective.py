@@ -28,7 +28,7 @@ from tigerlite.stages import recommend
 from tigerlite.stages.objective import build_objective, target_counts
 from tigerlite.stages.objective_config import METHODS, ObjectiveConfig
 from tigerlite.stages.recommend_config import RecommendConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 

@@ -17,9 +17,9 @@ from tigerlite.recommenders.baselines.hstu import time_buckets
 from tigerlite.recommenders.nextitem import NextItem
 from tigerlite.recommenders.nextitem_config import NextItemConfig
 from tigerlite.stages import evaluate, recommend
-from tigerlite.stages.evaluate import EvaluateConfig
+from tigerlite.stages.evaluate_config import EvaluateConfig
 from tigerlite.stages.recommend import RecommendConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 
 N_ITEMS = 12
 BASE = NextItemConfig(optimizer=OptimizerConfig(lr=1e-2, warmup_epochs=0.5), epochs=3, batch_size=32, max_history=6)

@@ -15,9 +15,10 @@ from tigerlite.distributed import is_rank_zero, world_size
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.evaluation.codes import codes_health, collision_rate
 from tigerlite.stages import tokenize
-from tigerlite.stages.identifiers import HEALTH
+from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.trainer import LAST, Context, TrainerConfig
+from tigerlite.stages.trainer import LAST
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.collisions import nearest_free
 from tigerlite.tokenizers.imported import ImportedConfig
 from tigerlite.tokenizers.rqvae import RQVAE

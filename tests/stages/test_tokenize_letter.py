@@ -19,7 +19,7 @@ from tigerlite.stages import tokenize
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.collaborative import Collaborative
 from tigerlite.tokenizers.letter import LetterConfig
 from tigerlite.tokenizers.rqvae import RQVAE

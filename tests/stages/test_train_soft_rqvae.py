@@ -17,7 +17,7 @@ from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.evaluation.curves import read_curves
 from tigerlite.stages import tokenize
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
 from tigerlite.tokenizers.soft_training import SoftTraining
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from tigerlite.config import ConfigError, InputError
-from tigerlite.stages.trainer import BEST, LAST, Context, TrainerConfig, build_trainer, fit
+from tigerlite.stages.trainer import BEST, LAST, build_trainer, fit
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tracking import FILE
 
 CPU = TrainerConfig(accelerator="cpu", progress=False)

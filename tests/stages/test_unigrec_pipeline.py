@@ -18,7 +18,7 @@ from tigerlite.stages.build_unigrec import build_unigrec
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.recommend_config import RecommendConfig
-from tigerlite.stages.trainer import TrainerConfig
+from tigerlite.stages.trainer_config import TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 

@@ -13,7 +13,7 @@ from tigerlite.recommenders.unigrec import UniGRec
 from tigerlite.stages import recommend
 from tigerlite.stages.objective_config import CurriculumConfig, ObjectiveConfig
 from tigerlite.stages.recommend_config import RecommendConfig
-from tigerlite.stages.trainer import Context, TrainerConfig
+from tigerlite.stages.trainer_config import Context, TrainerConfig
 
 EPOCHS = 4
 # A tokenizer that moves fast, so that every rebuild changes codes.

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tigerlite.stages.identifiers import HEALTH
+from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.stages.trainer import LAST
 from tigerlite.studies.records import FILE, append_record, best_validation, identifiers, read_records, updates
 from tigerlite.studies.runner import training_seconds

@@ -9,16 +9,17 @@ one after the other: with A passes per step a batch has W x A parts, of which ea
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 
 from tigerlite.config import InputError
+from tigerlite.data.batch_sequence import BatchSequence
 from tigerlite.data.dataset import RecDataset
+from tigerlite.data.epoch_plan import n_batches, plan_epoch
 from tigerlite.data.prefix_batches import (
-    WINDOW,
     PrefixBatch,
     gather_prefix_batch,
     n_prefix_batches,
@@ -26,9 +27,6 @@ from tigerlite.data.prefix_batches import (
     plan_prefix_epoch,
 )
 from tigerlite.data.sequences import Batch, gather_batch, history_lengths, row_batches, training_positions
-
-Part = TypeVar("Part")
-AnyBatch = TypeVar("AnyBatch")
 
 
 class SequenceDataModule(LightningDataModule):
@@ -201,72 +199,10 @@ class SequenceDataModule(LightningDataModule):
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
 
-class BatchSequence(Generic[Part, AnyBatch]):
-    """An iterable of batches with a length.
-
-    Args:
-        parts: asked for what each batch holds whenever a pass begins, when its first batch is.
-        gather: makes a batch of it.
-        n_batches: the length of a whole pass.
-        begin: how many batches the pass leaves out.
-    """
-
-    def __init__(
-        self,
-        parts: Callable[[], list[Part]],
-        gather: Callable[[Part], AnyBatch],
-        n_batches: int,
-        begin: Callable[[], int] = int,
-    ) -> None:
-        self._parts = parts
-        self._gather = gather
-        self._n_batches = n_batches
-        self._begin = begin
-
-    def __len__(self) -> int:
-        return self._n_batches
-
-    def __iter__(self) -> Iterator[AnyBatch]:
-        for part in self._parts()[self._begin() :]:
-            yield self._gather(part)
-
-    def state_dict(self) -> dict[str, int]:
-        """Nothing: the Trainer's count says where to begin. Lightning warns where a loader has no such method."""
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Nothing."""
-
-
 def _gatherer(dataset: RecDataset, max_history: int, times: torch.Tensor | None) -> Callable[[np.ndarray], Batch]:
     """Makes batches of rows (B, 2)."""
     items, offsets = torch.from_numpy(dataset.items), torch.from_numpy(dataset.offsets)
     return lambda rows: gather_batch(items, offsets, torch.from_numpy(rows), max_history, times)
-
-
-def n_batches(n_samples: int, batch_size: int, world: int = 1) -> int:
-    """Batches per epoch, the last one short; samples that would not give every process one are left out."""
-    return n_samples // batch_size + (n_samples % batch_size >= world)
-
-
-def plan_epoch(lengths: np.ndarray, *, batch_size: int, seed: int, epoch: int, world: int = 1) -> list[np.ndarray]:
-    """Indices of the samples of every global batch of an epoch, in order.
-
-    Every sample occurs once. The short last batch is cut to a multiple of `world`, so that the mean over processes is
-    the mean over samples; fewer than `world` samples, other ones in each epoch, are left out.
-
-    Args:
-        lengths: (S,) history length of every sample.
-    """
-    generator = np.random.default_rng([seed, epoch])
-    order = generator.permutation(len(lengths))
-    n_used = len(order) - len(order) % batch_size % world
-    order = order[:n_used]
-    window = np.arange(n_used) // (WINDOW * batch_size)
-    # Equal lengths stay in shuffled order: lexsort is stable.
-    order = order[np.lexsort((lengths[order], window))]
-    batches = [order[start : start + batch_size] for start in range(0, n_used, batch_size)]
-    return [batches[index] for index in generator.permutation(len(batches))]
 
 
 def _choose(dataset: RecDataset, n_users: int | None, seed: int, max_history: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from tigerlite.encoders.embeddings import MATRIX_FILE, ItemEmbeddings
 from tigerlite.evaluation.identifiers import IdentifierReport, figures, identifier_report, verdict
 from tigerlite.reports.tokens_table import print_tokens, save_figure, to_markdown
 from tigerlite.run_file import RUN, read_run
-from tigerlite.stages.identifiers import HEALTH
+from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.rqvae import RQVAE
 from tigerlite.tokenizers.saved import load_tokenizer

@@ -17,7 +17,7 @@ from tigerlite.evaluation.pictures import save_figures
 from tigerlite.evaluation.soft_codes import plot_usage_entropy, usage_entropy
 from tigerlite.reports.run_folders import has_stage, picture_folder, stage_folder
 from tigerlite.reports.terminal import console, print_table
-from tigerlite.stages.identifiers import HEALTH
+from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.tokenizers.bank import TokenizerBank
 
 

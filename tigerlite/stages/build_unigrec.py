@@ -7,7 +7,7 @@ from tigerlite.recommenders.soft_identifiers import SoftIdentifiers, code_table
 from tigerlite.recommenders.unigrec import UniGRec
 from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.soft_inputs import check_trainer
-from tigerlite.stages.trainer import TrainerConfig
+from tigerlite.stages.trainer_config import TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 
 

@@ -15,7 +15,7 @@ from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.temperature import apply_temperature, fit_temperature
-from tigerlite.stages.trainer import Context
+from tigerlite.stages.trainer_config import Context
 
 VERSION = 1
 TRAINS = False

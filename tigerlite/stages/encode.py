@@ -32,7 +32,8 @@ from tigerlite.encoders.module import EmbeddingEncoder
 from tigerlite.encoders.text import TextEncoderConfig
 from tigerlite.encoders.token_batches import TokenBatch, pad_rows, rows_by_length
 from tigerlite.stages.sources import Source, source_of
-from tigerlite.stages.trainer import Context, building, running
+from tigerlite.stages.trainer import building, running
+from tigerlite.stages.trainer_config import Context
 
 VERSION = 1
 TRAINS = False

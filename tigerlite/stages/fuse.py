@@ -17,7 +17,7 @@ from tigerlite.data.sequences import item_counts
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.recommenders.teacher import Teacher
 from tigerlite.stages.sources import Source, source_of
-from tigerlite.stages.trainer import Context
+from tigerlite.stages.trainer_config import Context
 
 VERSION = 1
 TRAINS = False

@@ -30,7 +30,7 @@ from tigerlite.stages.evaluate import Evaluation
 from tigerlite.stages.kept_models import kept_models
 from tigerlite.stages.pipeline_config import STAGES, PipelineConfig
 from tigerlite.stages.recommend_config import RecommendConfig
-from tigerlite.stages.trainer import Context
+from tigerlite.stages.trainer_config import Context
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collaborative import Collaborative, read_collaborative
 from tigerlite.tracking import Tracker

@@ -7,12 +7,12 @@ from tigerlite.config import ConfigError, check_choice, to_dict
 from tigerlite.stages import soft_inputs
 from tigerlite.stages.calibrate import CalibrateConfig
 from tigerlite.stages.encode import EncodeConfig
-from tigerlite.stages.evaluate import EvaluateConfig
+from tigerlite.stages.evaluate_config import EvaluateConfig
 from tigerlite.stages.fuse import FuseConfig
 from tigerlite.stages.prepare import PrepareConfig
 from tigerlite.stages.recommend_config import GENERATIVE, RecommendConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.trainer import TrainerConfig
+from tigerlite.stages.trainer_config import TrainerConfig
 from tigerlite.tracking import TrackingConfig
 
 # Which methods' weights a method can start from; the others learn none.

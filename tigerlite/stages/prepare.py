@@ -29,7 +29,7 @@ from tigerlite.data.sequences import training_items, training_positions
 from tigerlite.data.splits import SplitConfig, split_interactions
 from tigerlite.data.tables import Tables, content_hash
 from tigerlite.letter_index import codes_from_tokens
-from tigerlite.stages.trainer import Context
+from tigerlite.stages.trainer_config import Context
 
 if TYPE_CHECKING:
     import polars as pl

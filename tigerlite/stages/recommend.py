@@ -49,7 +49,8 @@ from tigerlite.stages.member_choice import (
 )
 from tigerlite.stages.objective import build_objective
 from tigerlite.stages.recommend_config import GENERATIVE, RecommendConfig
-from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
+from tigerlite.stages.trainer import BEST, build_trainer, fit
+from tigerlite.stages.trainer_config import Context
 from tigerlite.tokenizers.bank import TokenizerBank
 
 VERSION = 1

@@ -11,7 +11,7 @@ from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
 from tigerlite.recommenders.teacher import load_teacher
 from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.trainer import TrainerConfig
+from tigerlite.stages.trainer_config import TrainerConfig
 from tigerlite.tokenizers import SOFT
 from tigerlite.tokenizers.collaborative import read_collaborative
 from tigerlite.tokenizers.saved import load_tokenizer

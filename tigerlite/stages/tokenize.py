@@ -12,8 +12,8 @@ from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
+from tigerlite.stages.codebook_health import report
 from tigerlite.stages.diagnostics import show_codes
-from tigerlite.stages.identifiers import report
 from tigerlite.stages.member_banks import (
     Member,
     exported_codes,
@@ -28,7 +28,7 @@ from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.tokenize_config import BY_DISTANCE, TokenizeConfig
 from tigerlite.stages.train_rqvae import fitted_rows, train_rqvae, training_rows
 from tigerlite.stages.train_soft_rqvae import train_soft_rqvae
-from tigerlite.stages.trainer import Context
+from tigerlite.stages.trainer_config import Context
 from tigerlite.tokenizers import CLOSED_FORM, SOFT, TOKENIZERS, TRAINED
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collaborative import Collaborative

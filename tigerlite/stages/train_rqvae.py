@@ -15,7 +15,8 @@ from tigerlite.data.sequences import training_items
 from tigerlite.distributed import is_rank_zero
 from tigerlite.stages.resolve import Coded
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.trainer import BEST, Context, build_trainer, fit
+from tigerlite.stages.trainer import BEST, build_trainer, fit
+from tigerlite.stages.trainer_config import Context
 from tigerlite.tokenizers.collaborative import Collaborative
 from tigerlite.tokenizers.letter import regularise
 from tigerlite.tokenizers.rqvae import RQVAE

@@ -14,7 +14,8 @@ from tigerlite.distributed import is_rank_zero
 from tigerlite.stages.resolve import Coded
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.stages.train_rqvae import PRECISIONS, fitted_rows
-from tigerlite.stages.trainer import LAST, Context, build_trainer, fit
+from tigerlite.stages.trainer import LAST, build_trainer, fit
+from tigerlite.stages.trainer_config import Context
 from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
 from tigerlite.tokenizers.soft_training import SoftTraining
 

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 
 from tigerlite.config import InputError, to_dict
+from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.stages.evaluate import RANKS
-from tigerlite.stages.identifiers import HEALTH
 from tigerlite.stages.pipeline import Run
-from tigerlite.stages.trainer import LAST, TrainerConfig
+from tigerlite.stages.trainer import LAST
+from tigerlite.stages.trainer_config import TrainerConfig
 from tigerlite.studies.plan import Job
 from tigerlite.tracking import FILE as CURVES
 

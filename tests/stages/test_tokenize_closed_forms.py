@@ -13,7 +13,7 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_items
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.stages import recommend, tokenize
-from tigerlite.stages.identifiers import HEALTH
+from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.stages.recommend_config import RecommendConfig
 from tigerlite.stages.tokenize_config import TokenizeConfig
 from tigerlite.tokenizers import CLOSED_FORM
