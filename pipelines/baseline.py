@@ -5,7 +5,7 @@
         --config=configs/models/gru4rec.yaml --trainer.precision=bf16-mixed
 
 The chain is that of `tigerlite/stages/pipeline.py` without the stages that make identifiers; a method is
-`finetune.method` (nextitem, itemknn, popularity) and `finetune.nextitem.network`.
+`finetune.method` (nextitem, itemknn, recent, popularity) and `finetune.nextitem.network`.
 """
 
 from tiger import main as train_and_show  # the script beside this one
@@ -23,7 +23,7 @@ def main(config: PipelineConfig) -> None:
     if config.finetune.needs_identifiers:
         raise ConfigError(
             f"finetune.method={config.finetune.method} reads identifiers; use pipelines/tiger.py, or give "
-            "--config=configs/models/sasrec.yaml (gru4rec, itemknn, popularity)"
+            "--config=configs/models/sasrec.yaml (gru4rec, recent, itemknn, popularity)"
         )
     train_and_show(config)
 

@@ -26,7 +26,7 @@ class RecommendCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportCommand:
-    """`tigerlite report RUN` has no flags; `tigerlite report KIND RUN` says more, KIND being results, example or diagnostics."""
+    """`tigerlite report RUN` has no flags; `tigerlite report KIND RUN` says more, KIND being one of `tigerlite.reports.KINDS`."""
 
 
 def stage(name: str, argv: Sequence[str]) -> None:

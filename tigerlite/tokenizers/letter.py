@@ -4,7 +4,7 @@ arXiv 2405.07314. To the loss of the RQ-VAE come alpha times the collaborative a
 quantised latent, and beta times the mean over levels of the diversity term (`losses/diversity.py`), for which each
 codebook is clustered anew at the start of every epoch. Both act in training alone: what is trained is an `RQVAE`, saved,
 loaded and used like one. The rest of LETTER are settings: Sinkhorn at the last level (`tokenize.rqvae.sinkhorn_epsilons`)
-and the temperature of the recommender's loss (`finetune.tiger.temperature`).
+and the temperature of the recommender's loss (`finetune.objective.method=rank`).
 
 Departures from the released code: clusters (see `balanced_kmeans.py`) and the k-means start (`tokenize.rqvae.kmeans_init`,
 there with clusters of bounded size) are ours, and alignment is over the batch of all processes.
