@@ -1,7 +1,7 @@
 """A classic recommender from interactions to evaluated, served recommendations: prepare, train, evaluate, show.
 
     python pipelines/baseline.py --config=configs/demo.yaml --config=configs/models/sasrec.yaml
-    python pipelines/baseline.py --config=configs/datasets/yelp_letter.yaml --prepare.folder=FOLDER \\
+    python pipelines/baseline.py --config=configs/datasets/yelp_letter.yaml --prepare.folder=FOLDER/yelp \\
         --config=configs/models/gru4rec.yaml --trainer.precision=bf16-mixed
 
 The chain is that of `tigerlite/stages/pipeline.py` without the stages that make identifiers; a method is

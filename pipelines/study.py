@@ -1,9 +1,9 @@
 """Rows x data sets x seeds to one table: every run once, however often this is interrupted or started beside itself.
 
     python pipelines/study.py --study=configs/studies/demo.yaml
-    python pipelines/study.py --study=configs/studies/attention.yaml --data=FOLDER_OF_DATA_SETS
+    python pipelines/study.py --study=configs/studies/attention.yaml --data=FOLDER
     python pipelines/study.py --study=configs/studies/attention.yaml --seeds=5 \\
-        --config=configs/datasets/yelp_letter.yaml --prepare.folder=FOLDER
+        --config=configs/datasets/yelp_letter.yaml --prepare.folder=FOLDER/yelp
     python pipelines/study.py --study=configs/studies/token_weighting.yaml --data=FOLDER --dataset=yelp_letter \\
         --preset=configs/hardware/paper_gpu.yaml --finetune.tiger.epochs=200
     python pipelines/study.py --sweep=configs/sweeps/learning_rate.yaml --seeds=3

@@ -1,7 +1,7 @@
 """Interactions and titles in, recommended titles out: prepare, encode, tokenize, train, evaluate, show.
 
     python pipelines/tiger.py --config=configs/demo.yaml
-    python pipelines/tiger.py --config=configs/datasets/yelp_letter.yaml --prepare.folder=FOLDER --until=tokenize
+    python pipelines/tiger.py --config=configs/datasets/yelp_letter.yaml --prepare.folder=FOLDER/yelp --until=tokenize
     fabric run --devices=2 --strategy=ddp pipelines/tiger.py --config=configs/demo.yaml
 
 The chain itself reads top to bottom in `tigerlite/stages/pipeline.py`.

@@ -1,7 +1,7 @@
 """UniGRec from interactions and titles to recommended titles: prepare, encode, teach, tokenize, train, evaluate, show.
 
     python pipelines/unigrec.py --config=configs/demo.yaml --config=configs/hardware/cpu_small.yaml
-    python pipelines/unigrec.py --config=configs/datasets/office.yaml --prepare.folder=FOLDER --pretrain.tiger.epochs=80
+    python pipelines/unigrec.py --config=configs/datasets/office.yaml --prepare.folder=FOLDER/office --pretrain.tiger.epochs=80
     python pipelines/unigrec.py --config=configs/demo.yaml --config=configs/models/unigrec_released.yaml
 
 After the first config, that of the data set, comes `configs/models/unigrec.yaml`, unless another file of a folder `models` is
