@@ -9,7 +9,7 @@ import pytest
 from tigerlite.config import InputError
 from tigerlite.evaluation.prefix import summarise_prefixes
 from tigerlite.evaluation.result_files import SLICES
-from tigerlite.studies.prefix import collect, prefix_rows
+from tigerlite.studies.prefix import collect, plot_prefix_rows, prefix_rows
 from tigerlite.studies.records import FILE
 
 
@@ -69,6 +69,16 @@ def test_the_command_prints_writes_and_draws(study, tigerlite_command):
     (folder / FILE).write_text(json.dumps(records[0]) + "\n")
     assert tigerlite_command("report", "prefix", folder) == (0, "")
     assert (folder / "prefix_match.png").stat().st_size > 0
+
+
+def test_the_picture_has_a_panel_per_number_of_codes_and_both_figures_of_every_row(study):
+    pytest.importorskip("matplotlib")
+    rows = collect([record for record in study[1] if record["row"] == "tiger"])
+    panels = plot_prefix_rows(rows).axes
+    assert [panel.get_title() for panel in panels] == ["first code", "first 2 codes", "first 3 codes"]
+    for level, panel in enumerate(panels):
+        drawn = [container.lines[0].get_xdata().tolist() for container in panel.containers]
+        assert drawn == [[rows[0].levels[level][name].mean] for name in ("dcg@5", "ndcg@5")]
 
 
 def test_what_has_no_prefixes_is_one_line(study, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from tigerlite.config import InputError
 from tigerlite.evaluation.ranking import ndcg, summarise
 from tigerlite.evaluation.significance import compare_users, holm
+from tigerlite.studies.figure import plot_study
 from tigerlite.studies.plan import plan, read_study
 from tigerlite.studies.report import comparison_grid, notes, print_study, results_grid, save_study
 from tigerlite.studies.runner import run_jobs
@@ -125,6 +126,31 @@ def test_saved_and_printed_tables_say_the_same(records, tmp_path, capsys):
     assert float(lines["better"]["p_bootstrap_holm"]) == summary.rows[0].against.p_bootstrap
     assert lines["base"]["difference"] == lines["popularity"]["training_seconds"] == ""
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_shows_values_and_what_each_row_differs_by(records):
+    pytest.importorskip("matplotlib")
+    summary = summarise_study(records, "base")
+    values, differences = plot_study("films", summary).axes
+    assert [label.get_text() for label in values.get_yticklabels()] == [
+        "better",
+        "base (baseline)",
+        "same..",
+        "popularity",
+    ]
+    zero, *drawn = differences.lines
+    assert list(zero.get_xdata()) == [0, 0]
+    for (interval, dot), (place, row) in zip(zip(drawn[::2], drawn[1::2], strict=True), ((0, 0), (2, 2)), strict=True):
+        found = summary.rows[row].against.users
+        assert list(interval.get_xdata()) == [found.low, found.high]
+        assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (found.difference, place)
+    assert [drawn[1].get_fillstyle(), drawn[3].get_fillstyle()] == ["full", "none"]
+
+
+def test_the_picture_without_a_row_to_compare_has_no_differences(records):
+    pytest.importorskip("matplotlib")
+    alone = summarise_study([record for record in records if record["row"] == "base"], "base")
+    assert len(plot_study("films", alone).axes) == 1
 
 
 def test_a_table_of_real_runs_equals_their_evaluations(toy_study, tmp_path):

@@ -8,16 +8,19 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tigerlite.config import InputError
+from tigerlite.evaluation.canvas import panels
 from tigerlite.evaluation.pictures import save_figures
-from tigerlite.evaluation.prefix import plot_prefix_match
 from tigerlite.evaluation.result_files import SLICES, read_results
 from tigerlite.reports.results import PREFIX_FIGURES
 from tigerlite.reports.terminal import console, print_table
 from tigerlite.studies.records import existing, read_study_records
 from tigerlite.studies.summary import Spread, spread
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TABLE = "prefix_match.csv"
 
@@ -52,8 +55,8 @@ def report(folder: Path, flags: Flags) -> None:
     print_table("Prefix match: first codes equal those of the target", columns, prefix_rows(rows, max(lengths)))
     _write(folder / TABLE, rows)
     written = [TABLE]
-    if flags.pictures and len(lengths) == 1:  # bars of one length of identifiers stand beside each other
-        pictures = save_figures({"prefix_match": plot_prefix_match(_means(rows))}, folder)
+    if flags.pictures and len(lengths) == 1:  # rows of one length of identifiers stand beside each other
+        pictures = save_figures({"prefix_match": plot_prefix_rows(rows)}, folder)
         written += [file.name for file in pictures.values()]
     console().print(f"Written to {folder}: {', '.join(written)}", soft_wrap=True)
 
@@ -92,15 +95,33 @@ def _over_seeds(name: str, runs: Sequence[Sequence[Mapping[str, float]]]) -> lis
     ]
 
 
-def _means(rows: Sequence[RowPrefixes]) -> dict[str, list[dict[str, float]]]:
-    """What a run's picture is drawn from; its bars are standard errors over users."""
-    return {
-        row.name: [
-            {figure: found.mean for figure, found in level.items()} | {"n_codes": number}
-            for number, level in enumerate(row.levels, start=1)
-        ]
-        for row in rows
-    }
+def plot_prefix_rows(rows: Sequence[RowPrefixes], k: int = 5) -> "Figure":
+    """A panel per number of codes, from the first code to the whole identifier: both figures of every row over seeds.
+
+    Args:
+        rows: with identifiers of one length.
+        k: cutoff.
+
+    Raises:
+        InputError: without matplotlib.
+    """
+    n_levels = len(rows[0].levels)
+    figure, axes = panels(n_levels, width=2.6, height=1.3 + 0.34 * len(rows))
+    for panel, level in zip(axes, range(n_levels), strict=True):
+        for offset, (figure_name, label) in enumerate(
+            ((f"dcg@{k}", f"DCG@{k}, all matches"), (f"ndcg@{k}", f"NDCG@{k}, first match"))
+        ):
+            found = [row.levels[level][figure_name] for row in rows]
+            places = [place + 0.24 * offset - 0.12 for place in range(len(rows))]
+            means, spreads = [one.mean for one in found], [one.std or 0.0 for one in found]
+            panel.errorbar(
+                means, places, xerr=spreads, fmt="o", markersize=4, capsize=2, color=f"C{offset}", label=label
+            )
+        panel.set(title="first code" if level == 0 else f"first {level + 1} codes", ylim=(len(rows) - 0.5, -0.5))
+        panel.set_yticks(range(len(rows)), [row.name for row in rows] if level == 0 else [""] * len(rows))
+        panel.grid(alpha=0.3)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    return figure
 
 
 def _write(file: Path, rows: Sequence[RowPrefixes]) -> None:
