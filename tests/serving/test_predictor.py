@@ -128,6 +128,20 @@ def test_new_items_are_recommended_under_their_own_ids(predictor, run_folder):
     assert predictor.recommend([["new"]], k=1)[0].unknown == []
 
 
+def test_a_share_of_a_list_is_for_items_added_behind_those_whose_codes_they_share(run_folder):
+    loaded = Predictor.load(run_folder)
+    plain = loaded.recommend([["f00", "f01"]], k=6)[0]
+    assert loaded.recommend([["f00", "f01"]], k=6, new_item_share=0.5)[0] == plain  # nothing has been added
+    first = loaded.item_ids.index(plain.items[0])
+    rows = torch.from_numpy(ItemEmbeddings.load(read_run(run_folder)["encode"]).matrix[[first]])
+    loaded.add_items(["new"], rows)
+    shared = loaded.recommend([["f00", "f01"]], k=6, new_item_share=0.5, new_item_codes=1)[0]
+    assert shared.items[1] == "new"  # the first place that half a list has for it
+    assert shared.items[0] == plain.items[0]
+    with pytest.raises(InputError, match="the share of new items is 2; allowed: a number in"):
+        loaded.recommend([["f00"]], new_item_share=2)
+
+
 def test_the_run_s_own_tokenizer_is_taken_and_another_one_refused(run_folder, predictor, tmp_path):
     folders = read_run(run_folder)
     rows = torch.from_numpy(ItemEmbeddings.load(folders["encode"]).matrix[[4]])

@@ -48,6 +48,21 @@ def test_the_slice_holds_every_method_and_equals_the_ranks_of_its_users(run):
         assert metrics == pytest.approx(summarise(cold[f"rank/{method}"].to_numpy().astype(np.int64)))
 
 
+def test_a_share_of_the_lists_for_new_items_is_a_row_beside_the_model(out, toy_settings, run):
+    settings = {**toy_settings, "out": str(out)}
+    settings["prepare"]["cold"] = {"share": 0.15}
+    settings["evaluate"] = {**settings.get("evaluate", {}), "new_item_share": 0.5, "new_item_codes": 1}
+    shared = train(from_dict(PipelineConfig, settings))
+    assert shared.folders["finetune"] == run.folders["finetune"]
+    assert shared.folders["evaluate"] != run.folders["evaluate"]
+    with_share, without = (
+        json.loads((of.folders["evaluate"] / "cold.json").read_text())["metrics"] for of in (shared, run)
+    )
+    assert with_share["tiger"] == without["tiger"]
+    assert with_share["tiger_new_items"]["recall@20"] > without["tiger"]["recall@20"]
+    assert set(shared.evaluation.metrics) == {"tiger", "tiger_new_items", "popularity", "itemknn"}
+
+
 def test_methods_that_know_items_by_number_find_none(run):
     found = json.loads((run.folders["evaluate"] / "cold.json").read_text())["metrics"]
     assert found["popularity"]["recall@20"] == 0

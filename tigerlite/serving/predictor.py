@@ -12,6 +12,7 @@ from tigerlite.artifacts import verify
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
 from tigerlite.recommenders.base import Recommender
+from tigerlite.recommenders.new_item_share import NewItemShare
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.soft_reader import SoftReader
 from tigerlite.run_file import read_run
@@ -48,6 +49,7 @@ class Predictor:
         self.item_ids = list(item_ids)
         self.titles = list(titles)
         self._tokenizer = tokenizer
+        self._n_trained = len(self.item_ids)
         self._items = {external: item for item, external in enumerate(self.item_ids, start=1)}
 
     @classmethod
@@ -73,6 +75,9 @@ class Predictor:
         k: int = 10,
         exclude_history: bool = False,
         times: Sequence[Sequence[int]] | None = None,
+        *,
+        new_item_share: float = 0.0,
+        new_item_codes: int | None = None,
     ) -> list[Recommended]:
         """The k best items for each history of external item ids, oldest first.
 
@@ -82,9 +87,13 @@ class Predictor:
         Args:
             times: whole seconds of the interactions, one for each id, not falling; None = unknown. Models that read no
                 times ignore them.
+            new_item_share: largest share of a list for items of `add_items`, see `recommenders/new_item_share.py`; 0 = what
+                the model writes, which is hardly ever one of them.
+            new_item_codes: first codes that they must share with a recommended item; None = all but the last.
 
         Raises:
-            InputError: if k < 1, a history has no known item, or times do not fit the histories.
+            InputError: if k < 1, a history has no known item, times do not fit the histories, or the model cannot make room
+                for new items.
         """
         if k < 1:
             raise InputError(f"k={k} is out of range; allowed: an integer >= 1")
@@ -102,7 +111,11 @@ class Predictor:
         if not known:
             return []
         read = None if moments is None else _padded(moments)
-        ranked, scores = self.model.recommend(_padded(known), k, read, exclude_history)
+        model = self.model
+        if new_item_share:
+            added = range(self._n_trained + 1, len(self.item_ids) + 1)
+            model = NewItemShare(model, added, new_item_share, new_item_codes)
+        ranked, scores = model.recommend(_padded(known), k, read, exclude_history)
         return [
             self._answer(items, values, missing)
             for items, values, missing in zip(ranked.tolist(), scores.tolist(), unknown, strict=True)

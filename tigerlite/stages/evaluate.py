@@ -21,6 +21,7 @@ from tigerlite.recommenders.baselines.closed_forms import CLOSED_FORMS, closed_f
 from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.item_index import ItemIndex
 from tigerlite.recommenders.member_ensemble import MemberEnsemble
+from tigerlite.recommenders.new_item_share import NewItemShare
 from tigerlite.recommenders.nextitem import NextItem
 from tigerlite.recommenders.training import TrainedRecommender
 from tigerlite.stages.evaluate_config import EvaluateConfig
@@ -36,6 +37,8 @@ METRICS = "metrics.json"
 RANKS = "ranks.parquet"
 EXAMPLES = "examples.json"
 COLD = "cold.json"
+
+Method = Recommender | MemberEnsemble | NewItemShare
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +70,8 @@ def run(
     """Rank every held-out item under every method; write metrics, per-user ranks and examples.
 
     Raises:
-        InputError: if the split is empty, an index is asked for and the model has no item embeddings, a free beam and it writes
-            no identifiers, or an ensemble and there is none.
+        InputError: if the split is empty, an index is asked for and the model has no item embeddings, a free beam or a share of
+            new items and it writes no identifiers, or an ensemble and there is none.
     """
     rows = dataset.test if config.split == "test" else dataset.validation
     if not len(rows):
@@ -120,9 +123,13 @@ def run(
 
 def _methods(
     config: EvaluateConfig, dataset: RecDataset, model: Recommender, ensemble: MemberEnsemble | None
-) -> dict[str, Recommender | MemberEnsemble]:
-    """What is ranked, by name: the model, the members together, the closed forms."""
-    methods: dict[str, Recommender | MemberEnsemble] = {model.name: model}
+) -> dict[str, Method]:
+    """What is ranked, by name: the model, the same with new items, the members together, the closed forms."""
+    methods: dict[str, Method] = {model.name: model}
+    if config.new_item_share:
+        new = np.flatnonzero(item_counts(dataset)[1:] == 0) + 1
+        shared = NewItemShare(model, new.tolist(), config.new_item_share, config.new_item_codes)
+        methods[shared.name] = shared
     if ensemble is not None:
         methods[ensemble.name] = ensemble
     for name in CLOSED_FORMS:
@@ -161,7 +168,7 @@ def load(folder: Path) -> Evaluation:
 
 def _ranks(
     name: str,
-    method: Recommender | MemberEnsemble | FreeBeam,
+    method: Method | FreeBeam,
     dataset: RecDataset,
     rows: np.ndarray,
     config: EvaluateConfig,

@@ -30,6 +30,11 @@ class EvaluateConfig:
     ensemble: bool = False
     """Also rank by all fine-tuned members together, mean score plus votes (MTGRec's released code), in a row of its own; the
     model stays the one that validation chose. Needs identifiers.use=each, or mixed in the last stage that trains."""
+    new_item_share: float = 0.0
+    """Also rank with at most this share of every list for items without a training interaction, which follow recommended ones
+    whose first codes they share (TIGER, arXiv 2305.05065, section 4.3), in a row of its own; 0 = no such row."""
+    new_item_codes: int | None = None
+    """How many first codes those are; null = all but the last (three of four in TIGER)."""
     approximate: bool = False
     """Look items up in an approximate faiss index instead of scoring them all, for inner-product models (method=nextitem) of
     large catalogues; the share of the exact lists that it finds is reported."""
@@ -50,6 +55,9 @@ class EvaluateConfig:
         check_choice("decoding", self.decoding, ("beam", "exact"))
         check(self.n_beams >= max(CUTOFFS), "n_beams", self.n_beams, f"an integer >= {max(CUTOFFS)}")
         check_choice("free_beam", self.free_beam, ("none", *FOLLOWERS))
+        check(0 <= self.new_item_share <= 1, "new_item_share", self.new_item_share, "a number in [0, 1]")
+        allowed = self.new_item_codes is None or self.new_item_codes >= 1
+        check(allowed, "new_item_codes", self.new_item_codes, "an integer >= 1, or null")
         check(self.n_probes >= 1, "n_probes", self.n_probes, "an integer >= 1")
         check(self.batch_size >= 1, "batch_size", self.batch_size, "an integer >= 1")
         check(self.n_examples >= 0, "n_examples", self.n_examples, "an integer >= 0")
@@ -61,7 +69,8 @@ class EvaluateConfig:
         """The section of a baseline that is not ranked, and what is not asked for."""
         index = () if self.approximate else ("approximate", "n_probes")
         decodings = () if self.free_beam != "none" else ("free_beam",)
-        other = (*index, *decodings, *(() if self.ensemble else ("ensemble",)))
+        shares = () if self.new_item_share else ("new_item_share", "new_item_codes")
+        other = (*index, *decodings, *shares, *(() if self.ensemble else ("ensemble",)))
         return other if "itemknn" in self.baselines else (*other, "itemknn")
 
     @property
