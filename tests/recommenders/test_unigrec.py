@@ -280,6 +280,21 @@ def test_terms_begin_in_their_epochs_and_their_weights_are_idle_before():
     assert made.terms.idle(3, made.tokenizer) == []
 
 
+def test_after_a_rebuild_losses_are_those_of_a_model_built_with_the_new_identifiers():
+    made = model(settings=replace(SETTINGS, hysteresis=1.0)).eval()
+    before = made.token_losses(HISTORIES, TARGETS)
+    assert made.rebuild() == (0.0, 0.0, 0.0, 0.0)
+    assert torch.equal(made.token_losses(HISTORIES, TARGETS), before)
+    with torch.no_grad():
+        made.tokenizer.quantizer.codebooks[0].copy_(made.tokenizer.quantizer.codebooks[0].flip(0).clone())
+    made.rebuild()
+    anew = UniGRec(asdict(NETWORK), asdict(SETTINGS), made.bank, made.tokenizer, inputs=made.inputs).eval()
+    anew.t5.load_state_dict(made.t5.state_dict())
+    assert torch.equal(made.item_tokens, anew.item_tokens)
+    assert torch.equal(made.token_losses(HISTORIES, TARGETS), anew.token_losses(HISTORIES, TARGETS))
+    assert not torch.allclose(made.token_losses(HISTORIES, TARGETS), before)
+
+
 def test_a_rebuild_follows_the_tokenizer_and_the_checkpoint_has_its_table():
     made = model(settings=replace(SETTINGS, hysteresis=1.0))
     assert made.rebuild() == (0.0, 0.0, 0.0, 0.0)
@@ -293,3 +308,4 @@ def test_a_rebuild_follows_the_tokenizer_and_the_checkpoint_has_its_table():
     other.load_state_dict(made.state_dict())
     assert torch.equal(other.bank.primary, made.bank.primary)
     assert torch.equal(other.trie.leaf_of_item, made.trie.leaf_of_item)
+    assert torch.equal(other.item_tokens, made.item_tokens)
