@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 # One thread here and in the processes that tests start: sums over several threads round differently, and tests compare
 # runs of both kinds to the last digit. Set before anything loads torch.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell starts what runs in its background with Ctrl-C ignored, and processes pass that on; some tests send one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 # Toys have a folder of their own on the path: the processes that tests start find another package named `tests` in site-packages.
