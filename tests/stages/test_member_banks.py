@@ -3,10 +3,9 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from toy_catalogues import one_user
+from toy_catalogues import clusters, one_user
 
 from tigerlite.callbacks.checkpoint_ensemble import central_order, window_epochs
 from tigerlite.config import ConfigError, InputError, fingerprint
@@ -27,11 +26,7 @@ WINDOW = TokenizeConfig(rqvae=SMALL, members=3)
 
 
 def items() -> ItemEmbeddings:
-    """Clusters of similar items; the last two items equal the first."""
-    generator = np.random.default_rng(0)
-    matrix = generator.normal(size=(12, 10))[np.arange(N_ITEMS) % 12] + 0.2 * generator.normal(size=(N_ITEMS, 10))
-    matrix[-2:] = matrix[0]
-    return ItemEmbeddings(matrix.astype(np.float32))
+    return clusters(N_ITEMS, n_equal=2)
 
 
 def dataset() -> RecDataset:

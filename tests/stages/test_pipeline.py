@@ -220,6 +220,22 @@ def test_a_teacher_that_could_not_count_is_refused(settings, message):
         from_dict(PipelineConfig, settings)
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            {"free_beam": "level"},
+            "evaluate.free_beam=level is about identifiers, which finetune.method=itemknn does not write",
+        ),
+        ({"new_item_share": 0.1}, "evaluate.new_item_share=0.1 is about identifiers, .* set it to 0"),
+    ],
+)
+def test_rows_of_identifiers_beside_a_model_without_any_are_refused_before_it_trains(asked, message):
+    with pytest.raises(ConfigError, match=message):
+        from_dict(PipelineConfig, {"finetune": {"method": "itemknn"}, "evaluate": asked})
+    from_dict(PipelineConfig, {"evaluate": asked})
+
+
 def test_a_teacher_may_be_trained_beside_a_classic_method_where_that_is_the_end():
     settings = {"teacher": {"enabled": True}, "finetune": {"method": "itemknn"}, "until": "teacher"}
     assert from_dict(PipelineConfig, settings).needs_identifiers

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_catalogues import one_user
+from toy_catalogues import clusters, one_user
 
 from tigerlite.config import InputError, decisive, fingerprint
 from tigerlite.data.dataset import RecDataset
@@ -39,11 +39,7 @@ FREE = [name for name in COLLISIONS if name not in ("rank_digit", "none")]
 
 
 def items() -> ItemEmbeddings:
-    """Clusters of similar items; the last three items equal the first."""
-    generator = np.random.default_rng(0)
-    matrix = generator.normal(size=(12, 10))[np.arange(N_ITEMS) % 12] + 0.2 * generator.normal(size=(N_ITEMS, 10))
-    matrix[-3:] = matrix[0]
-    return ItemEmbeddings(matrix.astype(np.float32))
+    return clusters(N_ITEMS, n_equal=3)
 
 
 def dataset() -> RecDataset:

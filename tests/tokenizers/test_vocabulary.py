@@ -31,6 +31,15 @@ def test_codes_and_tokens_are_inverse():
     assert vocab.tokens(codes).unique().tolist() == list(range(1, 13))
 
 
+@pytest.mark.parametrize("members", [(), (2,)])
+def test_only_the_row_of_padding_has_no_codes(members):
+    vocab = SemanticVocab((5, 7))
+    codes = torch.randint(5, (*members, 4, 2), generator=torch.Generator().manual_seed(0))
+    tokens = vocab.item_tokens(codes)
+    assert (tokens[..., 0, :] == vocab.pad).all()
+    assert torch.equal(tokens[..., 1:, :], vocab.tokens(codes)[..., 1:, :])
+
+
 def test_users_share_tokens_modulo_their_number():
     vocab = SemanticVocab((4,), n_user_tokens=3)
     assert [vocab.user_token(user) for user in range(5)] == [5, 6, 7, 5, 6]

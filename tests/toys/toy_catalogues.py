@@ -7,6 +7,7 @@ import torch
 
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.splits import leave_one_out
+from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
 
@@ -61,6 +62,14 @@ def grid() -> TokenizerBank:
     items = torch.arange(12)
     codes = torch.stack([items // 3, items % 3], dim=1)
     return TokenizerBank(torch.cat([torch.zeros(1, 2, dtype=torch.int64), codes])[None], SemanticVocab((4, 3)))
+
+
+def clusters(n_items: int, *, n_equal: int) -> ItemEmbeddings:
+    """Embeddings (n_items, 10) in 12 clusters of similar items; the last `n_equal` items equal the first."""
+    generator = np.random.default_rng(0)
+    matrix = generator.normal(size=(12, 10))[np.arange(n_items) % 12] + 0.2 * generator.normal(size=(n_items, 10))
+    matrix[-n_equal:] = matrix[0]
+    return ItemEmbeddings(matrix.astype(np.float32))
 
 
 def one_user(n_items: int, *, n_held_out: int) -> RecDataset:

@@ -68,8 +68,7 @@ class GenerativeRecommender(TrainedRecommender):
         self.t5 = T5(config.t5, self.vocab.size)
         self.copying: Copying | None = None
         self.trie = Trie(bank.primary)
-        tokens = self.vocab.tokens(bank.codes)
-        tokens[:, 0] = self.vocab.pad
+        tokens = self.vocab.item_tokens(bank.codes)
         # Member after member: (M, N + 1, L) -> (M * (N + 1), L); the first N + 1 rows are the primary's.
         self.register_buffer("codes", bank.codes.flatten(0, 1).clone(), persistent=False)
         self.register_buffer("item_tokens", tokens.flatten(0, 1), persistent=False)

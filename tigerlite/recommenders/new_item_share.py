@@ -37,7 +37,9 @@ class NewItemShare:
 
     def __init__(self, model: Recommender, new: Iterable[int], share: float, n_codes: int | None = None) -> None:
         if not isinstance(model, GenerativeRecommender):
-            raise InputError(f"new items follow recommended ones by their codes, and {model.name} writes none")
+            raise InputError(
+                f"new items follow recommended ones by their codes, and {model.name} writes none; set their share to 0"
+            )
         if not 0 < share <= 1:
             raise InputError(f"the share of new items is {share}; allowed: a number in (0, 1]")
         n_levels = model.codes.shape[1]
@@ -48,7 +50,7 @@ class NewItemShare:
         self._new_after: dict[tuple[int, ...], list[int]] = defaultdict(list)
         ids = sorted(set(new))
         for item, prefix in zip(ids, self._prefixes(torch.tensor(ids, dtype=torch.int64)), strict=True):
-            self._new_after[prefix].append(item)
+            self._new_after[tuple(prefix)].append(item)
 
     @property
     def name(self) -> str:
@@ -60,24 +62,31 @@ class NewItemShare:
     ) -> Recommendations:
         """As `Recommender.recommend`; a new item has the score of the recommended one that brought it."""
         found = self._model.recommend(histories, k, times, exclude_history)
-        rows = zip(found.items, found.scores.tolist(), histories.tolist(), strict=True)
-        lists = [self._with_new(items, scores, history if exclude_history else ()) for items, scores, history in rows]
+        rows = zip(
+            found.items.tolist(), found.scores.tolist(), self._prefixes(found.items), histories.tolist(), strict=True
+        )
+        lists = [
+            self._with_new(list(zip(items, scores, prefixes, strict=True)), history if exclude_history else ())
+            for items, scores, prefixes, history in rows
+        ]
         device = found.items.device
         return Recommendations(
             torch.tensor([[item for item, _ in of] for of in lists], device=device),
             torch.tensor([[score for _, score in of] for of in lists], device=device),
         )
 
-    def _prefixes(self, items: Tensor) -> list[tuple[int, ...]]:
-        """The first codes of items (n,)."""
+    def _prefixes(self, items: Tensor) -> list:
+        """The first codes of items (...), as lists like theirs."""
         codes = self._model.codes
-        return [tuple(path) for path in codes[items.to(codes.device), : self._n_codes].tolist()]
+        return codes[items.to(codes.device), ..., : self._n_codes].tolist()
 
-    def _with_new(self, items: Tensor, scores: Sequence[float], excluded: Sequence[int]) -> list[tuple[int, float]]:
-        """One list as long as `items` (k,), (0, -inf) in places that stay empty."""
-        k = len(items)
-        ranked = deque(one for one in zip(items.tolist(), scores, self._prefixes(items), strict=True) if one[0])
-        known = {*items.tolist(), *excluded}
+    def _with_new(
+        self, found: Sequence[tuple[int, float, list[int]]], excluded: Sequence[int]
+    ) -> list[tuple[int, float]]:
+        """A list as long as that of items, scores and prefixes `found`; (0, -inf) in places that stay empty."""
+        k = len(found)
+        ranked = deque(one for one in found if one[0])
+        known = {*(item for item, _, _ in ranked), *excluded}
         waiting: deque[tuple[int, float]] = deque()
         listed: list[tuple[int, float]] = []
         n_new = 0
@@ -89,7 +98,7 @@ class NewItemShare:
             elif ranked:
                 item, score, prefix = ranked.popleft()
                 listed.append((item, score))
-                brought = [other for other in self._new_after.get(prefix, ()) if other not in known]
+                brought = [other for other in self._new_after.get(tuple(prefix), ()) if other not in known]
                 known.update(brought)
                 waiting.extend((other, score) for other in brought)
             else:

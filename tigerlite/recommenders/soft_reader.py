@@ -91,10 +91,8 @@ class SoftReader(GenerativeRecommender):
 
     def use_codes(self, codes: Tensor) -> None:
         """Write the items as codes (N + 1, L + 1) from now on."""
-        tokens = self.vocab.tokens(codes)
-        tokens[0] = self.vocab.pad
         self.trie = Trie(codes).to(self.device)
-        self.codes, self.item_tokens = codes.to(self.device), tokens.to(self.device)
+        self.codes, self.item_tokens = codes.to(self.device), self.vocab.item_tokens(codes).to(self.device)
         self.code_table = self.codes.clone()
         self.item_vectors = None if self.inputs is not None else self.item_vectors
         self._skip_buffers()

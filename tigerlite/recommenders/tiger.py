@@ -83,8 +83,7 @@ class TIGER(GenerativeRecommender):
             )
         if self.item_calibration is not None:
             raise InputError("decoding is calibrated on the known items (objective.method=igd); train on the new bank")
-        tokens = self.vocab.tokens(codes)
-        tokens[:, 0] = self.vocab.pad
+        tokens = self.vocab.item_tokens(codes)
         self._provenance = bank.provenance
         self.trie = Trie(codes[0]).to(self.device)
         self.draw = MemberDraw(bank.n_members, bank.n_items).to(self.device)

@@ -18,9 +18,9 @@ class UniGRecConfig:
     train_tokenizer: bool = True
     """Joint training; false freezes the tokenizer and its identifiers (the fine-tuning of the released code)."""
     tokenizer_lr: float = 1e-6
-    """Peak learning rate of the tokenizer, same schedule. 2e-7 or 2e-8 in the paper, over 51,400 steps; over the 3,000 to 9,000
-    of a short training 1e-6 moves it as far. Faster ones make identifiers that the T5 cannot follow. Without
-    weight decay or clipping: its gradients carry a factor 1 / tau and would shrink the recommender's. So are the adapters, at
+    """Peak learning rate of the tokenizer, same schedule. 2e-7 or 2e-8 in the paper, over 51,400 steps; trainings of 3,000 to
+    9,000 steps need about 1e-6 to move it comparably. Faster was worse on office (docs/results/unigrec.md). Without weight decay
+    or clipping: its gradients carry a factor 1 / tau and would shrink the recommender's. So are the adapters, at
     the recommender's rate."""
     reconstruction_weight: float = 0.5
     """Weight a of the tokenizer's reconstruction of the batch's items (.5 in the paper)."""

@@ -32,7 +32,8 @@ class EvaluateConfig:
     model stays the one that validation chose. Needs identifiers.use=each, or mixed in the last stage that trains."""
     new_item_share: float = 0.0
     """Also rank with at most this share of every list for items without a training interaction, which follow recommended ones
-    whose first codes they share (TIGER, arXiv 2305.05065, section 4.3), in a row of its own; 0 = no such row."""
+    whose first codes they share (TIGER, arXiv 2305.05065, section 4.3), in a row of its own that takes another beam search;
+    0 = no such row."""
     new_item_codes: int | None = None
     """How many first codes those are; null = all but the last (three of four in TIGER)."""
     approximate: bool = False

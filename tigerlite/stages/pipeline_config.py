@@ -53,7 +53,7 @@ class PipelineConfig:
         if self.teacher.enabled and self.fuse.file is not None:
             raise ConfigError("teacher.enabled=true and fuse.file name two teachers; drop one")
         self._check_collaborative()
-        self._check_ensemble()
+        self._check_evaluation()
         self._check_starts()
         self._check_network()
         self._check_unigrec()
@@ -87,11 +87,23 @@ class PipelineConfig:
                 "teacher.enabled=true or tokenize.letter.file, or tokenize.letter.alpha=0"
             )
 
-    def _check_ensemble(self) -> None:
-        """Refuse an ensemble where the last stage that trains makes one model of one identifier per item."""
+    def _check_evaluation(self) -> None:
+        """Refuse rows beside the model's that the last stage which trains cannot give, before it trains."""
         name = "finetune" if self.finetune.enabled else "pretrain"
-        if self.evaluate.ensemble and getattr(self, name).identifiers.use == "primary":
+        last = getattr(self, name)
+        if self.evaluate.ensemble and last.identifiers.use == "primary":
             raise ConfigError(f"evaluate.ensemble=true ranks by several members; set {name}.identifiers.use=each")
+        if last.enabled and last.method not in GENERATIVE:
+            asked = {
+                "free_beam": ("none", self.evaluate.free_beam),
+                "new_item_share": (0, self.evaluate.new_item_share),
+            }
+            for field, (off, value) in asked.items():
+                if value != off:
+                    raise ConfigError(
+                        f"evaluate.{field}={value} is about identifiers, which {name}.method={last.method} does not write; set "
+                        f"it to {off}"
+                    )
 
     def _check_network(self) -> None:
         """Refuse to fine-tune what cannot take the weights of pre-training, hours before they exist."""

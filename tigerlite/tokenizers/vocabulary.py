@@ -92,6 +92,12 @@ class SemanticVocab:
         """Tokens (..., L) of codes (..., L); codes are not checked against their level's size."""
         return codes + self._offsets_like(codes)
 
+    def item_tokens(self, codes: Tensor) -> Tensor:
+        """Tokens (..., N + 1, L) of a code table (..., N + 1, L), whose row 0 is that of padding: all its tokens are."""
+        tokens = self.tokens(codes)
+        tokens[..., 0, :] = self.pad
+        return tokens
+
     def codes(self, tokens: Tensor) -> Tensor:
         """Codes (..., L) of tokens (..., L), the inverse of `tokens`."""
         return tokens - self._offsets_like(tokens)
