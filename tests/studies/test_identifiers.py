@@ -12,7 +12,7 @@ from tigerlite.studies import identifiers
 from tigerlite.studies.correlations import Correlation
 from tigerlite.studies.identifiers import collect, to_markdown
 from tigerlite.studies.plan import plan, read_study
-from tigerlite.studies.records import FILE
+from tigerlite.studies.records import append_record
 from tigerlite.studies.runner import run_jobs
 
 
@@ -49,7 +49,7 @@ def test_runs_that_share_identifiers_are_one_set_with_their_mean_score(records):
 
 
 def test_the_command_prints_and_writes_the_table(tmp_path, monkeypatch, tigerlite_command):
-    (tmp_path / FILE).write_text(json.dumps({"row": "a"}) + "\n")
+    append_record(tmp_path, {"row": "a", "ranks": "ranks.parquet"})
     monkeypatch.setattr(identifiers, "collect", lambda records: made())
     code, err = tigerlite_command("report", "identifiers", tmp_path, "--n_resamples=200")
     assert (code, err) == (0, "")
@@ -59,7 +59,8 @@ def test_the_command_prints_and_writes_the_table(tmp_path, monkeypatch, tigerlit
 
 
 def test_rows_can_be_left_out_if_they_exist(tmp_path, monkeypatch, tigerlite_command):
-    (tmp_path / FILE).write_text("".join(json.dumps({"row": row}) + "\n" for row in ("a", "control")))
+    for row in ("a", "control"):
+        append_record(tmp_path, {"row": row, "ranks": "ranks.parquet"})
     seen = []
     monkeypatch.setattr(identifiers, "collect", lambda records: seen.extend(records) or made())
     flags = ("--n_resamples=200", "--pictures=false")

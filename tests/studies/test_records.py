@@ -13,12 +13,21 @@ from tigerlite.tracking import append_metrics
 
 
 def test_a_line_that_a_crash_cut_short_is_skipped_and_the_next_one_is_whole(tmp_path):
-    append_record(tmp_path, {"row": "a"})
+    append_record(tmp_path, {"row": "a", "ranks": "ranks.parquet"})
     with (tmp_path / FILE).open("a") as stream:
         stream.write('{"row": "b", "met')
-    append_record(tmp_path, {"row": "c"})
+    append_record(tmp_path, {"row": "c", "ranks": "ranks.parquet"})
     assert [record["row"] for record in read_records(tmp_path)] == ["a", "c"]
     assert [json.loads(line)["row"] for line in (tmp_path / FILE).read_text().splitlines()[::2]] == ["a", "c"]
+
+
+def test_records_can_be_moved_together_with_the_runs(tmp_path):
+    (tmp_path / "here").mkdir()
+    append_record(tmp_path / "here" / "results", {"ranks": str(tmp_path / "here" / "runs" / "ranks.parquet")})
+    assert str(tmp_path) not in (tmp_path / "here" / "results" / FILE).read_text()
+    (tmp_path / "here").rename(tmp_path / "there")
+    (record,) = read_records(tmp_path / "there" / "results")
+    assert record["ranks"] == str(tmp_path / "there" / "runs" / "ranks.parquet")
 
 
 def test_no_records_are_an_empty_list(tmp_path):

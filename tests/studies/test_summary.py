@@ -4,7 +4,6 @@ import csv
 import math
 
 import numpy as np
-import polars as pl
 import pytest
 
 from tigerlite.config import InputError
@@ -26,15 +25,13 @@ def ranks_of(row: str, seed: int) -> np.ndarray:
 
 
 @pytest.fixture
-def records(tmp_path) -> list[dict]:
+def records() -> list[dict]:
     """Made-up runs of three rows with three seeds."""
     found = []
     for seed in (0, 1, 2):
         for row in ("better", "base", "same.."):
             ranks = ranks_of(row, seed)
-            file = tmp_path / f"{row}-{seed}.parquet"
-            users = [f"u{user}" for user in range(N_USERS)]
-            pl.DataFrame({"user": users, "target": users, "rank/tiger": ranks}).write_parquet(file)
+            hit = [user for user in range(N_USERS) if ranks[user]]
             found.append(
                 {
                     "row": row,
@@ -51,7 +48,12 @@ def records(tmp_path) -> list[dict]:
                     "peak_memory_gib": {"process": 1.0 + seed},
                     "n_parameters": 1234567,
                     "hardware": "a processor",
-                    "ranks": str(file),
+                    "hits": {
+                        "users": "all",
+                        "n_users": N_USERS,
+                        "hit": hit,
+                        "rank": [int(ranks[user]) for user in hit],
+                    },
                 }
             )
     return found
@@ -89,20 +91,12 @@ def test_tests_are_over_users_on_seed_averages_and_corrected_over_the_rows(recor
     assert rows["better"].against.smallest_p_seeds == pytest.approx(0.1)
 
 
-def test_missing_ranks_leave_the_table_without_paired_tests(records, tmp_path, caplog):
-    (tmp_path / "base-1.parquet").unlink()
-    summary = summarise_study(records, "base")
-    assert "no paired tests: 1 files of per-user ranks are missing" in caplog.text
-    assert all(row.against is None for row in summary.rows)
-    assert not comparison_grid(summary).rows
-
-
-def test_other_users_or_rules_are_refused(records, tmp_path):
+def test_other_users_or_rules_are_refused(records):
     with pytest.raises(InputError, match="no run of the baseline row 'none' is finished"):
         summarise_study(records, "none")
-    pl.DataFrame({"user": ["x"], "target": ["x"], "rank/tiger": [1]}).write_parquet(tmp_path / "base-1.parquet")
-    with pytest.raises(InputError, match="hold different users"):
-        summarise_study(records, "base")
+    other = [{**record, "hits": {**record["hits"], "users": "other"}} for record in records[-1:]]
+    with pytest.raises(InputError, match=r"row 'same\.\.', seed 2, has other users than the baseline"):
+        summarise_study([*records[:-1], *other], "base")
     records[3]["settings"] = {**records[3]["settings"], "exclude_history": False}
     with pytest.raises(InputError, match="evaluated under different rules"):
         summarise_study(records, "base")
@@ -177,16 +171,6 @@ def test_published_figures_stand_last_and_are_named_as_not_measured(records, tmp
     with (tmp_path / "table.csv").open() as stream:
         lines = list(csv.DictReader(stream))
     assert [line["measured"] for line in lines] == ["True"] * 4 + ["False"]
-
-
-def test_rows_of_two_methods_are_compared_user_by_user(records):
-    for record in records:
-        if record["row"] == "better":
-            frame = pl.read_parquet(record["ranks"]).rename({"rank/tiger": "rank/sasrec"})
-            frame.write_parquet(record["ranks"])
-            record["method"] = "sasrec"
-    better = summarise_study(records, "base").rows[0]
-    assert better.against.users.difference > 0
 
 
 def test_identifiers_are_described_where_records_have_them(records, tmp_path):

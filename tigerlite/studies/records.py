@@ -1,6 +1,7 @@
 """One json line per finished run: what was run, what it found, what it cost, on which machine.
 
-Lines are only ever appended. A line that a crash cut short is skipped, and the run is made again.
+Lines are only ever appended. A line that a crash cut short is skipped, and the run is made again. Paths in a line start
+from the folder of the records and the data's folder is left out, so that records can be moved and published.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from tigerlite.stages.evaluate import RANKS
 from tigerlite.stages.pipeline import Run
 from tigerlite.stages.trainer import LAST
 from tigerlite.stages.trainer_config import TrainerConfig
+from tigerlite.studies.hits import read_hits
 from tigerlite.studies.plan import Job
 from tigerlite.tracking import FILE as CURVES
 
@@ -52,9 +54,16 @@ def describe(job: Job, run: Run) -> dict[str, Any]:
         "n_parameters": run.model.n_parameters,
         "hardware": hardware(job.config.trainer),
         "fingerprints": {stage: folder.name.removeprefix(f"{stage}-") for stage, folder in run.folders.items()},
+        "hits": read_hits(run.folders["evaluate"] / RANKS, method),
         "ranks": str(run.folders["evaluate"] / RANKS),
-        "config": to_dict(job.config),
+        "config": _without_places(to_dict(job.config)),
     }
+
+
+def _without_places(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings without where the data and the runs lie and what is logged."""
+    kept = {name: section for name, section in config.items() if name not in ("out", "tracking")}
+    return kept | {"prepare": {name: value for name, value in kept["prepare"].items() if name != "folder"}}
 
 
 def other_rows(metrics: Mapping[str, Any], method: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -71,6 +80,7 @@ def other_rows(metrics: Mapping[str, Any], method: str) -> tuple[dict[str, Any],
 def append_record(folder: Path, record: dict[str, Any]) -> None:
     """Add one line to the records of a study on a data set, and see it on the disk."""
     folder.mkdir(parents=True, exist_ok=True)
+    record = {**record, "ranks": os.path.relpath(record["ranks"], folder)}
     with (folder / FILE).open("a+b") as stream:
         stream.seek(max(stream.seek(0, os.SEEK_END) - 1, 0))
         torn = stream.read() not in (b"", b"\n")
@@ -83,7 +93,7 @@ def append_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
-    """All whole records of a study on a data set, in the order in which the runs finished."""
+    """All whole records of a study on a data set, in the order in which the runs finished; `ranks` as a path from here."""
     try:
         lines = (folder / FILE).read_bytes().splitlines()
     except FileNotFoundError:
@@ -92,7 +102,8 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     for line in lines:
         # Cut short by a crash, or being written at this moment.
         with contextlib.suppress(ValueError):
-            records.append(json.loads(line))
+            record = json.loads(line)
+            records.append({**record, "ranks": os.path.normpath(folder / record["ranks"])})
     return records
 
 

@@ -4,15 +4,14 @@ import logging
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tigerlite.columns import RANK, USER
 from tigerlite.config import InputError
 from tigerlite.evaluation.ranking import ndcg
 from tigerlite.evaluation.significance import PairedComparison, compare_users, holm, mann_whitney, smallest_reachable_p
+from tigerlite.studies.hits import ranks_of
 from tigerlite.studies.runner import training_seconds
 
 METRICS = ("recall@5", "recall@10", "ndcg@5", "ndcg@10")
@@ -71,7 +70,7 @@ class Row:
     updates: int | None = None
     """Optimizer steps, the most of any seed."""
     against: Against | None = None
-    """None for the baseline, for closed-form methods, and where per-user ranks are missing."""
+    """None for the baseline and for closed-form methods."""
 
 
 @dataclass(frozen=True)
@@ -152,14 +151,8 @@ def _of_identifiers(records: list[dict[str, Any]], name: str) -> Spread | None:
 
 def _compared(rows: list[Row], by_row: dict[str, list[dict[str, Any]]], baseline: str) -> list[Row]:
     """The rows with their tests against the baseline, one family for Holm's correction."""
-    missing = sorted({record["ranks"] for found in by_row.values() for record in found if not _exists(record)})
-    if missing:
-        log.warning(
-            "no paired tests: %d files of per-user ranks are missing, the first is %s", len(missing), missing[0]
-        )
-        return rows
-    some = by_row[baseline][0]["ranks"]
-    values = {name: _seed_averaged(found, some) for name, found in by_row.items()}
+    users = by_row[baseline][0]["hits"]["users"]
+    values = {name: _seed_averaged(found, users) for name, found in by_row.items()}
     others = [row for row in rows if row.name != baseline]
     reference = next(row for row in rows if row.name == baseline)
     found = [compare_users(values[row.name], values[baseline]) for row in others]
@@ -179,22 +172,14 @@ def _compared(rows: list[Row], by_row: dict[str, list[dict[str, Any]]], baseline
     return [replace(row, against=tested.get(row.name)) for row in rows]
 
 
-def _exists(record: dict[str, Any]) -> bool:
-    return Path(record["ranks"]).is_file()
-
-
-def _seed_averaged(records: list[dict[str, Any]], some: str) -> np.ndarray:
-    """NDCG@10 of every user, mean over the records, shape (U,); users in the order of the file `some`."""
-    import polars as pl
-
-    users, values = pl.read_parquet(some, columns=[USER])[USER], []
+def _seed_averaged(records: list[dict[str, Any]], users: str) -> np.ndarray:
+    """NDCG@10 of every user, mean over the records, shape (U,); `users` is the digest that all records of a table share."""
     for record in records:
-        column = f"{RANK}/{record['method']}"
-        frame = pl.read_parquet(record["ranks"], columns=[USER, column])
-        if not frame[USER].equals(users):
-            raise InputError(f"{record['ranks']} and {some} hold different users; rows of one table share theirs")
-        values.append(ndcg(frame[column].to_numpy(), 10))
-    return np.mean(values, axis=0)
+        if record["hits"]["users"] != users:
+            raise InputError(
+                f"row '{record['row']}', seed {record['seed']}, has other users than the baseline; rows of one table share theirs"
+            )
+    return np.mean([ndcg(ranks_of(record["hits"]), 10) for record in records], axis=0)
 
 
 def _closed_form(record: dict[str, Any]) -> list[Row]:
