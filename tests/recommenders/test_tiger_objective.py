@@ -41,8 +41,8 @@ def model(objective: torch.nn.Module | None = None, **changes) -> TIGER:
     return tiger.train()
 
 
-def mixture() -> MultiTarget:
-    return MultiTarget(MultiTargetConfig(), {"front_greater": torch.tensor([[1.5, 0.5]]), "frequency": TABLE})
+def mixture(config: MultiTargetConfig | None = None) -> MultiTarget:
+    return MultiTarget(config or MultiTargetConfig(), {"front_greater": torch.tensor([[1.5, 0.5]]), "frequency": TABLE})
 
 
 def gradients(tiger: TIGER, batch: Batch | PrefixBatch) -> list[torch.Tensor]:
@@ -105,7 +105,7 @@ def test_prefix_batches_have_a_counterfactual_too():
 
 def test_mixing_parameters_are_trained_apart_and_not_served(tmp_path):
     tiger = model(mixture())
-    optimizer = build_optimizer(tiger, tiger.config.optimizer, separate=tiger.separate_parameters())
+    optimizer = build_optimizer(tiger, tiger.config.optimizer, separate=tiger.separate_parameters(10))
     *network, apart = optimizer.param_groups
     assert apart["params"] == [tiger.objective.mixing.state]
     assert (apart["lr"], apart["weight_decay"], apart["clipped"]) == (5e-4, 0.0, False)
@@ -116,9 +116,15 @@ def test_mixing_parameters_are_trained_apart_and_not_served(tmp_path):
     assert TIGER.load(tmp_path).objective is None
 
 
+def test_mixing_travels_as_far_in_a_short_training_as_in_a_long_one():
+    tiger = model(mixture(MultiTargetConfig(unit="fraction", travel=3.0)))
+    rates = {n_steps: tiger.separate_parameters(n_steps)[0].lr for n_steps in (30, 3000)}
+    assert rates == pytest.approx({30: 0.1, 3000: 0.001})
+
+
 def test_clipping_leaves_parameters_of_their_own_out_of_the_norm():
     tiger = model(mixture())
-    optimizer = build_optimizer(tiger, tiger.config.optimizer, separate=tiger.separate_parameters())
+    optimizer = build_optimizer(tiger, tiger.config.optimizer, separate=tiger.separate_parameters(10))
     for weight in tiger.parameters():
         weight.grad = torch.ones_like(weight)
     tiger.configure_gradient_clipping(optimizer, 1.0)

@@ -134,7 +134,7 @@ def test_soft_targets_that_are_one_hot_are_the_codes():
 
 def step(made: UniGRec) -> torch.optim.AdamW:
     """Take an optimizer step on all losses."""
-    optimizer = build_optimizer(made, made.config.optimizer, separate=made.separate_parameters())
+    optimizer = build_optimizer(made, made.config.optimizer, separate=made.separate_parameters(10))
     (made.training_losses(BATCH).mean() + sum(made.other_losses.values())).backward()
     optimizer.step()
     return optimizer
@@ -149,7 +149,7 @@ def test_a_step_moves_the_adapters_and_neither_they_nor_the_tokenizer_share_the_
     assert {name for name in before if name.startswith(("terms.adapters", "tokenizer"))} <= moved
     clipped = {id(w) for group in optimizer.param_groups if group.get("clipped", True) for w in group["params"]}
     assert clipped == {id(w) for w in made.t5.parameters()}
-    tokenizer, adapters = made.separate_parameters()
+    tokenizer, adapters = made.separate_parameters(10)
     assert {id(w) for w in tokenizer.parameters} == {id(w) for w in made.tokenizer.parameters()}
     assert {id(w) for w in adapters.parameters} == {id(w) for w in made.terms.adapters.parameters()}
     assert (tokenizer.lr, adapters.lr) == (SETTINGS.tokenizer_lr, NETWORK.optimizer.lr)
@@ -207,7 +207,7 @@ def test_released_distillation_is_that_of_its_code_through_adapters_that_never_t
     made = model(settings=replace(SETTINGS, distillation="released")).train()
     (made.training_losses(BATCH).mean() + sum(made.other_losses.values())).backward()
     assert not any(weight.requires_grad for weight in made.terms.adapters.parameters())
-    assert len(made.separate_parameters()) == 1
+    assert len(made.separate_parameters(10)) == 1
     widths = [
         tuple(layer.weight.shape) for layer in made.terms.adapters["teacher"] if isinstance(layer, torch.nn.Linear)
     ]
@@ -237,7 +237,7 @@ def test_a_frozen_tokenizer_gets_no_gradient_and_stays_out_of_the_optimizer():
     made = model(settings=replace(SETTINGS, train_tokenizer=False)).train()
     (made.training_losses(BATCH).mean() + sum(made.other_losses.values())).backward()
     assert all(weight.grad is None for weight in made.tokenizer.parameters())
-    (adapters,) = made.separate_parameters()
+    (adapters,) = made.separate_parameters(10)
     assert {id(w) for w in adapters.parameters} == {id(w) for w in made.terms.adapters.parameters()}
     assert set(made.other_losses) == {"tokenizer_distillation", "recommender_distillation"}
 

@@ -19,6 +19,7 @@ from tigerlite.losses.objectives import LossContext, Terms, rows
 
 ORIGINAL = "original"
 TARGETS = ("front_greater", "frequency", ORIGINAL)
+UNITS = ("steps", "fraction")
 MIXINGS = ("softmax", "normalised_softplus", "logit_scaling", "uncertainty", "fixed")
 
 
@@ -33,9 +34,14 @@ class MultiTargetConfig:
     (precision times loss plus half the log variance) or fixed."""
     weights: tuple[float, ...] = ()
     """mixing=fixed: lambda of each target, > 0; empty = all 1."""
+    unit: str = "steps"
+    """What the speed of lambda is given per: steps (`lr` per optimizer step, the authors' code) or fraction (`travel` over the
+    planned training, so that the race of the targets is as far after a tenth of a short training as after one of a long)."""
     lr: float = 5e-4
-    """Learning rate of lambda, under the network's schedule, without weight decay or clipping (5e-4, the network's own, with
-    both, in the authors' code)."""
+    """unit=steps: learning rate of lambda, under the network's schedule, without weight decay or clipping (5e-4, the network's
+    own, with both, in the authors' code)."""
+    travel: float = 44.0
+    """unit=fraction: learning rate times optimizer steps (44 = 5e-4 x the 88,000 steps of the paper's training on Yelp)."""
 
     def __post_init__(self) -> None:
         for target in self.targets:
@@ -43,15 +49,28 @@ class MultiTargetConfig:
         different = len(set(self.targets)) == len(self.targets) >= 2
         check(different, "targets", list(self.targets), f"two or three different of {', '.join(TARGETS)}")
         check_choice("mixing", self.mixing, MIXINGS)
+        check_choice("unit", self.unit, UNITS)
         check(self.lr > 0, "lr", self.lr, "a number > 0")
+        check(self.travel > 0, "travel", self.travel, "a number > 0")
         if self.weights:
             fits = len(self.weights) == len(self.targets) and min(self.weights) > 0
             check(fits, "weights", list(self.weights), f"{len(self.targets)} numbers > 0, one per target, or none")
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Fields of the mixings that were not chosen."""
-        return ("lr",) if self.mixing == "fixed" else ("weights",)
+        """Fields of the mixings and units that were not chosen."""
+        if self.mixing == "fixed":
+            return ("unit", "lr", "travel")
+        # The unit is left out where it is not set, since configs were named before there was a choice.
+        return ("weights", "lr") if self.unit == "fraction" else ("weights", "unit", "travel")
+
+    def learning_rate(self, n_steps: int) -> float:
+        """Peak learning rate of lambda in a training of so many optimizer steps.
+
+        >>> round(MultiTargetConfig(unit="fraction").learning_rate(8800), 6)
+        0.005
+        """
+        return self.travel / n_steps if self.unit == "fraction" else self.lr
 
 
 class Mixing(nn.Module):
@@ -117,7 +136,7 @@ class MultiTarget(nn.Module):
 
     def __init__(self, config: MultiTargetConfig, tables: dict[str, Tensor]) -> None:
         super().__init__()
-        self.lr = config.lr
+        self.config = config
         self.mixing = Mixing(config)
         for target in config.targets:
             table = torch.ones(1, 1) if target == ORIGINAL else tables[target]

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tigerlite.recommenders.best import best
+
 
 class Recommendations(NamedTuple):
     """Ranked items and scores, each (B, k); item 0 with score -inf marks places that could not be filled."""
@@ -67,10 +69,9 @@ class ScoringRecommender(Recommender):
         if exclude_history:
             scores.scatter_(1, histories, -torch.inf)
         scores[:, 0] = -torch.inf
-        # Stable, so that equal scores stay in the order of item ids.
-        ranked, items = scores.sort(dim=1, descending=True, stable=True)
-        places = min(k, items.shape[1])
-        top, best = torch.zeros(len(items), k, dtype=torch.int64), torch.full((len(items), k), -torch.inf)
-        top[:, :places] = items[:, :places].masked_fill(ranked[:, :places] == -torch.inf, 0)
-        best[:, :places] = ranked[:, :places]
-        return Recommendations(top, best)
+        items = best(scores, torch.arange(scores.shape[1]).expand_as(scores), k)
+        scores, missing = scores.gather(1, items), (0, k - items.shape[1])
+        return Recommendations(
+            torch.nn.functional.pad(items.masked_fill(scores == -torch.inf, 0), missing, value=0),
+            torch.nn.functional.pad(scores, missing, value=-torch.inf),
+        )

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from tigerlite.config import check
-from tigerlite.recommenders.scoring import Beams, Bonus, best, check_fit, child_log_probs, padded
+from tigerlite.recommenders.best import best
+from tigerlite.recommenders.scoring import Beams, Bonus, check_fit, child_log_probs, padded
 from tigerlite.recommenders.t5 import T5, DecoderState
 from tigerlite.recommenders.trie import Trie
 

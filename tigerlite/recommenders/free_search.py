@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tigerlite.config import check, check_choice
-from tigerlite.recommenders.scoring import best
+from tigerlite.recommenders.best import best
 from tigerlite.recommenders.t5 import T5
 
 FOLLOWERS = ("level", "vocabulary")

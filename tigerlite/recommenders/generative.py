@@ -125,10 +125,10 @@ class GenerativeRecommender(TrainedRecommender):
         """Scalars of the latest training batch: losses of the targets, mixing coefficients; empty for plain training."""
         return self._parts
 
-    def separate_parameters(self) -> list[SeparateGroup]:
+    def separate_parameters(self, n_steps: int) -> list[SeparateGroup]:
         """Mixing parameters have a learning rate of their own."""
         learnt = [] if self.objective is None else list(self.objective.parameters())
-        return [SeparateGroup(learnt, self.objective.lr)] if learnt else []
+        return [SeparateGroup(learnt, self.objective.config.learning_rate(n_steps))] if learnt else []
 
     def token_losses(self, histories: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of every label token of the target items (B,) given histories (B, T), shape (B, L)."""

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from tigerlite.config import check
 from tigerlite.recommenders.base import Recommendations
-from tigerlite.recommenders.scoring import best
+from tigerlite.recommenders.best import best
 
 CHUNK = 16_384
 """Items scored at a time; for 256 states about 150 MB."""

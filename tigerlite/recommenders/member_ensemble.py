@@ -14,8 +14,8 @@ from torch import Tensor
 
 from tigerlite.config import InputError, fingerprint
 from tigerlite.recommenders.base import Recommendations
+from tigerlite.recommenders.best import best
 from tigerlite.recommenders.generative import GenerativeRecommender
-from tigerlite.recommenders.scoring import best
 
 
 def fuse_lists(items: Tensor, scores: Tensor, k: int) -> Recommendations:

@@ -39,11 +39,11 @@ from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.baselines import CLOZE, build_network
 from tigerlite.recommenders.baselines.masking import last_place, with_mask_after
 from tigerlite.recommenders.baselines.s3rec import S3RecObjectives
+from tigerlite.recommenders.best import best
 from tigerlite.recommenders.item_index import ItemIndex
 from tigerlite.recommenders.item_scoring import top_items
 from tigerlite.recommenders.nextitem_config import NextItemConfig
 from tigerlite.recommenders.nextitem_objectives import Draw, cloze_targets, self_supervised_losses
-from tigerlite.recommenders.scoring import best
 from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
 
 MAX_LOGITS = 2**26

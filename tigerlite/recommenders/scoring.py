@@ -1,7 +1,6 @@
-"""What every decoding shares: how a path is scored, how ties are decided, and the form of the result.
+"""What every decoding shares: how a path is scored, and the form of the result.
 
-A path's score is the sum over its levels of log p(code | history, codes before it). Ties are decided by value, never
-by memory order: equal scores keep the lower code path at inner levels and the lower item id at the last.
+A path's score is the sum over its levels of log p(code | history, codes before it).
 """
 
 from collections.abc import Callable, Sequence
@@ -56,22 +55,6 @@ def child_log_probs(
         return torch.log_softmax(logits, -1).gather(-1, children.codes)
     legal_logits = logits.gather(-1, children.codes).masked_fill(~children.legal, -torch.inf)
     return torch.log_softmax(legal_logits, -1)
-
-
-def best(scores: Tensor, ties: Tensor, n_best: int) -> Tensor:
-    """Columns (B, W) of the n_best highest `scores` (B, C), best first; equal scores by the lower of `ties` (B, C).
-
-    `torch.topk` promises no order among equal scores, so it is given unique integers: the float's bits in the high
-    half (made to sort like the float), the inverted tie in the low half. W is C where there are fewer than n_best
-    columns.
-
-    >>> best(torch.tensor([[0.5, 2.0, 2.0]]), torch.tensor([[1, 9, 4]]), 2).tolist()
-    [[2, 1]]
-    """
-    bits = (scores.float() + 0.0).view(torch.int32)  # + 0.0 turns -0.0, whose bits differ, into 0.0
-    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
-    keys = (ordered << 32) + (2**31 - ties)
-    return keys.topk(min(n_best, keys.shape[1]), dim=1).indices
 
 
 def padded(items: Tensor, scores: Tensor, k: int) -> Beams:

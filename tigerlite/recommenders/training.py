@@ -51,8 +51,8 @@ class TrainedRecommender(LightningModule, Recommender):
     def training_losses(self, batch: Batch | PrefixBatch) -> Tensor:
         """Losses of the batch's targets, (n_targets,) or (n_targets, L)."""
 
-    def separate_parameters(self) -> list[SeparateGroup]:
-        """Parameters with a learning rate of their own, without weight decay or clipping."""
+    def separate_parameters(self, n_steps: int) -> list[SeparateGroup]:
+        """Parameters with a learning rate of their own in a training of `n_steps`, without weight decay or clipping."""
         return []
 
     @abstractmethod
@@ -136,11 +136,11 @@ class TrainedRecommender(LightningModule, Recommender):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW and the schedule, stepped per optimiser step."""
-        separate = self.separate_parameters()
+        n_epochs = max(self.trainer.max_epochs or 1, 1)
+        steps = max(int(self.trainer.estimated_stepping_batches) // n_epochs, 1)
+        separate = self.separate_parameters(steps * n_epochs)
         optimizer = build_optimizer(
             self, self._optimizer, fused=self.trainer.precision != "16-mixed", separate=separate
         )
-        n_epochs = max(self.trainer.max_epochs or 1, 1)
-        steps = max(int(self.trainer.estimated_stepping_batches) // n_epochs, 1)
         schedule = build_schedule(optimizer, self._optimizer, steps_per_epoch=steps, n_epochs=n_epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -130,11 +130,14 @@ class UniGRec(SoftReader):
             norms[f"gradient_ratio/{name}"] = norm / own
         return norms
 
-    def separate_parameters(self) -> list[SeparateGroup]:
+    def separate_parameters(self, n_steps: int) -> list[SeparateGroup]:
         """The tokenizer has a learning rate of its own; the adapters share the T5's, but not its clipping."""
         parts = ((self.tokenizer, self.settings.tokenizer_lr), (self.terms.adapters, self.config.optimizer.lr))
         trained = [([weight for weight in part.parameters() if weight.requires_grad], lr) for part, lr in parts]
-        return [*super().separate_parameters(), *(SeparateGroup(weights, lr) for weights, lr in trained if weights)]
+        return [
+            *super().separate_parameters(n_steps),
+            *(SeparateGroup(weights, lr) for weights, lr in trained if weights),
+        ]
 
     def on_train_epoch_start(self) -> None:
         """Rebuild the identifiers, where it is their turn, and log what changed and how evenly codes are used."""
