@@ -45,6 +45,11 @@ def test_per_epoch_it_moves_between_epochs_alone():
     assert seen == pytest.approx([3.0, 3.0, 2.0, 2.0, 1.0, 1.0])
 
 
+def test_the_lowest_temperature_is_held_for_a_share_of_training():
+    seen = temperatures(Annealing(3.0, 1.0, "linear", hold=0.5), steps=range(9), n_steps=9, n_epochs=1)
+    assert seen == pytest.approx([3.0, 2.5, 2.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0])
+
+
 def test_a_run_that_is_continued_goes_on_where_it_was():
     whole = temperatures(Annealing(0.1, 0.01, "cosine"), steps=range(8), n_steps=8, n_epochs=2)
     first = Annealing(0.1, 0.01, "cosine")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, pad
 
+from tigerlite.config import ConfigError
 from tigerlite.data.prefix_batches import PrefixBatch
 from tigerlite.data.sequences import Batch
 from tigerlite.optim import build_optimizer
@@ -86,6 +87,17 @@ def test_with_hard_codes_the_loss_is_tigers_on_the_same_three_tokens_per_item(tr
     torch.testing.assert_close(found, hard_losses(made, HISTORIES, TARGETS))
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_codes_can_be_read_in_the_place_of_mixtures(training):
+    made = model(tau=0.05, settings=replace(SETTINGS, reads="codes", train_tokenizer=False)).train(training)
+    found = made.training_losses(BATCH) if training else made.token_losses(HISTORIES, TARGETS)
+    torch.testing.assert_close(found, hard_losses(made, HISTORIES, TARGETS))
+    with pytest.raises(
+        ConfigError, match=r"reads=codes lets no gradient into the tokenizer; set .*train_tokenizer=false"
+    ):
+        replace(SETTINGS, reads="codes")
+
+
 def test_all_prefixes_at_once_cost_what_each_costs_alone():
     made = model(network=CAUSAL).train()
     batch = PrefixBatch(torch.tensor([[3, 4, 5, 6], [7, 8, 0, 0]]), torch.tensor([2, 1]), torch.tensor(3.0))
@@ -138,6 +150,19 @@ def step(made: UniGRec) -> torch.optim.AdamW:
     (made.training_losses(BATCH).mean() + sum(made.other_losses.values())).backward()
     optimizer.step()
     return optimizer
+
+
+def test_a_step_before_the_distillation_is_none_for_the_adapters():
+    made = model(settings=replace(SETTINGS, distillation_start=1)).train()
+    optimizer = build_optimizer(made, made.config.optimizer, separate=made.separate_parameters(10))
+    made.log = made.log_dict = lambda *given, **named: None
+    made.training_step(BATCH, 1).backward()
+    adapters = list(made.terms.adapters.parameters())
+    assert all(weight.grad is not None for weight in adapters)  # as every process needs it
+    made.on_before_optimizer_step(optimizer)
+    optimizer.step()
+    assert not any(weight in optimizer.state for weight in adapters)
+    assert all(weight in optimizer.state for weight in made.t5.parameters())
 
 
 def test_a_step_moves_the_adapters_and_neither_they_nor_the_tokenizer_share_the_clipping_of_the_t5():

@@ -1,5 +1,6 @@
 """Stage tokenize with soft codes: the stored temperature, a continued run, bad input, and two processes."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.evaluation.curves import read_curves
 from tigerlite.stages import tokenize
 from tigerlite.stages.tokenize_config import TokenizeConfig
+from tigerlite.stages.train_soft_rqvae import AGREEMENT
 from tigerlite.stages.trainer_config import Context, TrainerConfig
 from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
 from tigerlite.tokenizers.soft_training import SoftTraining
@@ -67,6 +69,17 @@ def test_training_reconstructs_better_and_logs_what_it_does(tmp_path):
     assert reconstruction[-1] < 0.8 * reconstruction[0]
     assert tau.tolist() == sorted(tau, reverse=True)
     assert curves["train/entropy/level2"].values[-1] < np.log(8)
+
+
+def test_what_codes_lose_against_mixtures_is_written_and_a_training_that_was_too_short_is_told(tmp_path, caplog):
+    run(tmp_path / "short", config(epochs=1, tau_max=1.0, tau_min=1.0))
+    assert "training ended before mixtures became codes" in caplog.text
+    caplog.clear()
+    run(tmp_path / "sharp", config(epochs=4, tau_max=1e-6, tau_min=1e-6))
+    assert "became codes" not in caplog.text
+    short, sharp = (json.loads((tmp_path / name / AGREEMENT).read_text()) for name in ("short", "sharp"))
+    assert short["same_codes"] < 0.75 < 0.99 < sharp["same_codes"]
+    assert sharp["lost_by_codes"] == pytest.approx(sharp["lost_by_mixtures"], rel=1e-2)
 
 
 def test_uniformity_is_a_sum_over_levels(monkeypatch):

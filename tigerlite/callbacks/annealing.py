@@ -3,6 +3,9 @@
 Soft training and hard inference are brought together by tau from tau_max to tau_min, per optimizer step in the paper and per
 epoch in its code. There the last epoch has tau_min plus one step; here the last step (or epoch) has tau_min exactly. The
 temperature is a function of the Trainer's count, so accumulation, processes and an interruption change nothing.
+
+The learning rate falls to 0 as well, and in a short training faster than mixtures can follow the temperature: they are brought to
+a few codes only by steps taken at tau_min. `hold` is the share of training, at its end, for that.
 """
 
 import math
@@ -41,18 +44,21 @@ class Annealing(Callback):
         tau_min: at the end.
         schedule: linear, cosine, exponential or constant (tau_min).
         per: step or epoch.
+        hold: share of training, at its end, at tau_min.
 
     Raises:
-        ConfigError: if a temperature is not above 0, or the schedule is unknown.
+        ConfigError: if a temperature is not above 0, the schedule is unknown, or `hold` leaves no training before it.
     """
 
-    def __init__(self, tau_max: float, tau_min: float, schedule: str, per: str = "step") -> None:
+    def __init__(self, tau_max: float, tau_min: float, schedule: str, per: str = "step", hold: float = 0.0) -> None:
         check(tau_min > 0, "tau_min", tau_min, "a number > 0")
         if schedule != "constant":
             check(tau_max >= tau_min, "tau_max", tau_max, f"a number >= tau_min={tau_min}")
         check_choice("schedule", schedule, SCHEDULES)
         check_choice("anneal_per", per, ("step", "epoch"))
+        check(0 <= hold < 1, "hold", hold, "a number in [0, 1)")
         self._tau_max, self._tau_min, self._schedule, self._per = tau_max, tau_min, schedule, per
+        self._hold = hold
         self._n_steps = 0
         self.temperature = 0.0
         """What was set last."""
@@ -65,7 +71,8 @@ class Annealing(Callback):
         """Set the temperature of the step that the batch belongs to."""
         step = trainer.global_step if self._per == "step" else trainer.current_epoch
         # A training of one step is at its end.
-        done = min(step / (self._n_steps - 1), 1.0) if self._n_steps > 1 else 1.0
+        n_falling = (1 - self._hold) * (self._n_steps - 1)
+        done = min(step / n_falling, 1.0) if n_falling else 1.0
         self.temperature = annealed(self._tau_max, self._tau_min, self._schedule, done)
         pl_module.set_temperature(self.temperature)
 

@@ -127,8 +127,7 @@ class NextItem(TrainedRecommender):
         Raises:
             InputError: if the two networks differ.
         """
-        ours, theirs = ((m.name, m.config.section, m.config.max_history, m.n_items) for m in (self, base))
-        if ours != theirs:
+        if _shape(self) != _shape(base):
             raise InputError(
                 f"{self.name} cannot start from this {base.name}: give pretrain.nextitem and finetune.nextitem the same "
                 f"network, sizes and max_history"
@@ -274,3 +273,9 @@ class NextItem(TrainedRecommender):
         model = cls(about["config"], weights.pop("counts"), features=features)
         model.load_state_dict(weights)
         return model.eval()
+
+
+def _shape(model: NextItem) -> list[Any]:
+    """What two models have to share for one to start from the other's weights: all but dropout, which is no weight."""
+    section = {name: value for name, value in to_dict(model.config.section).items() if "dropout" not in name}
+    return [model.name, section, model.config.max_history, model.n_items]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import one_hot, pad
 
 from tigerlite.config import InputError, from_dict, to_dict
 from tigerlite.recommenders.calibration import load_calibration, save_calibration
@@ -202,6 +202,9 @@ class SoftReader(GenerativeRecommender):
         return torch.cat([self._vectors(self.tokenizer.quantize(part).shares) for part in inputs.split(_CHUNK)])
 
     def _vectors(self, shares: tuple[Tensor, ...]) -> Tensor:
+        """Expected token embeddings (U, L, D) under shares (U, K) per level."""
+        if self.settings.reads == "codes":
+            shares = tuple(one_hot(level.argmax(dim=1), level.shape[1]).float() for level in shares)
         return expected_embeddings(shares, self.t5.embedding.weight, self.vocab.offsets)
 
     def _read(self, vectors: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:

@@ -114,6 +114,11 @@ class UniGRec(SoftReader):
         idle = self.terms.idle(self.current_epoch, self.tokenizer)
         return loss + sum(0.0 * weight.sum() for weight in idle)
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave out what no loss has reached: Adam would count its steps, and start it at several times its learning rate."""
+        for weight in self.terms.idle(self.current_epoch, self.tokenizer):
+            weight.grad = None
+
     def gradient_norms(self, recommendation: Tensor) -> dict[str, Tensor]:
         """By name: norm of L_rec's gradient in the tokenizer, and each distillation's in the T5 as a multiple of L_rec's.
 
@@ -176,5 +181,6 @@ class UniGRec(SoftReader):
 
 def gradient_norm(loss: Tensor, weights: Sequence[nn.Parameter]) -> Tensor:
     """Norm of a loss's gradient in some weights, as ddp averages it over processes; every process has to call it."""
-    gradients = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+    with torch.autocast(loss.device.type, enabled=False):
+        gradients = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
     return (all_reduce_sum(torch.cat([gradient.flatten() for gradient in gradients])) / world_size()).norm()

@@ -7,6 +7,7 @@ from tigerlite.config import ConfigError, check, check_choice
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.tokenizers.collaborative import ORDERS
 
+READS = ("mixtures", "codes")
 DISTILLATIONS = ("paper", "released")
 TEACHER_MAPS = ("trained", "fitted")
 
@@ -17,6 +18,9 @@ class UniGRecConfig:
 
     train_tokenizer: bool = True
     """Joint training; false freezes the tokenizer and its identifiers (the fine-tuning of the released code)."""
+    reads: str = "mixtures"
+    """What the encoder reads of an item: its mixtures of codes (the paper), or, with train_tokenizer=false, the likeliest code
+    of each level alone. All else being equal, the difference is what mixtures bring."""
     tokenizer_lr: float = 1e-6
     """Peak learning rate of the tokenizer, same schedule. 2e-7 or 2e-8 in the paper, over 51,400 steps; trainings of 3,000 to
     9,000 steps need about 1e-6 to move it comparably. Faster was worse on office (docs/results/unigrec.md). Without weight decay
@@ -75,6 +79,11 @@ class UniGRecConfig:
         check(self.rebuild_every >= 1, "rebuild_every", self.rebuild_every, "an integer >= 1")
         check(self.hysteresis >= 1, "hysteresis", self.hysteresis, "a number >= 1")
         check(self.digits >= 1, "digits", self.digits, "an integer >= 1")
+        check_choice("reads", self.reads, READS)
+        if self.reads == "codes" and self.train_tokenizer:
+            raise ConfigError(
+                "unigrec.reads=codes lets no gradient into the tokenizer; set unigrec.train_tokenizer=false"
+            )
         check_choice("order", self.order, ORDERS)
         check_choice("distillation", self.distillation, DISTILLATIONS)
         check_choice("tokenizer_distillation_map", self.tokenizer_distillation_map, TEACHER_MAPS)
@@ -100,9 +109,10 @@ class UniGRecConfig:
         # The defaults are left out, since configs were named before there was a choice.
         if self.tokenizer_distillation_map == "trained" or self.distillation == "released" or not self.needs_teacher:
             distillation += ("tokenizer_distillation_map",)
+        reads = ("reads",) if self.reads == "mixtures" else ()
         corrected = self.distillation == "paper" or not self.needs_teacher
         distillation += ("distillation",) if corrected else ("tokenizer_distillation_tau",)
-        return ("file", "ids", "order", *distillation, *(() if self.train_tokenizer else frozen))
+        return ("file", "ids", "order", *reads, *distillation, *(() if self.train_tokenizer else frozen))
 
     def check_tiger(self, tiger: TIGERConfig) -> None:
         """Refuse a network or loss that soft identifiers cannot feed.

@@ -29,6 +29,9 @@ class SoftRQVAEConfig:
     """From one to the other: linear (UniGRec), cosine, exponential, or constant (tau_min all along)."""
     anneal_per: str = "step"
     """How often the temperature moves: step (the paper) or epoch (its code)."""
+    hold: float = 0.5
+    """Share of training, at its end, at tau_min. 0 in the paper and its code, whose 36,000 steps are long enough for mixtures to
+    follow the temperature; in a few thousand only steps at tau_min bring them to a code (`soft_agreement.py`)."""
     uniformity_weight: float = 1e-4
     """Weight of codeword uniformity, a sum over levels (1e-4 in the paper; the released code has 1e-4 of their mean); 0 = off."""
     epochs: int = 500
@@ -54,6 +57,7 @@ class SoftRQVAEConfig:
         check(len(self.codebook_sizes) >= 1, "codebook_sizes", list(self.codebook_sizes), "at least one level")
         for field in ("latent", "epochs", "batch_size"):
             check(getattr(self, field) >= 1, field, getattr(self, field), "an integer >= 1")
+        check(0 <= self.hold < 1, "hold", self.hold, "a number in [0, 1)")
         for field in ("tau_min", "lr"):
             check(getattr(self, field) > 0, field, getattr(self, field), "a number > 0")
         for field in ("uniformity_weight", "warmup_epochs", "weight_decay", "clip"):
@@ -68,4 +72,4 @@ class SoftRQVAEConfig:
     @property
     def unused(self) -> tuple[str, ...]:
         """What a constant temperature does not read."""
-        return ("tau_max", "anneal_per") if self.schedule == "constant" else ()
+        return ("tau_max", "anneal_per", "hold") if self.schedule == "constant" else ()

@@ -68,6 +68,17 @@ def test_dropout_acts_in_training_only(name):
     assert not torch.equal(built(sequence), built(sequence))
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_trains_in_half_precision(name):
+    built = network(name).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        states = built(torch.tensor([[3, 1, 4, 1], [2, 7, 0, 0]]))
+    states[:, :2].float().square().mean().backward()
+    gradients = [weight.grad for weight in built.parameters() if weight.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert sum(float(gradient.abs().sum()) for gradient in gradients) > 0
+
+
 def test_a_network_that_reads_features_is_not_built_without():
     with pytest.raises(InputError, match="network=fdsa reads features of the items and was given none"):
         build_network("fdsa", NextItemConfig(network="fdsa").section, N_ITEMS, 6)

@@ -11,6 +11,9 @@ from tigerlite.config import InputError, check
 from tigerlite.recommenders.attention import attend
 from tigerlite.recommenders.dropout import Dropout
 
+LOWEST = -3e4
+"""A score that no softmax sees and half precision holds."""
+
 
 class Sizes(Protocol):
     """The fields that every Transformer's section has."""
@@ -78,8 +81,7 @@ def causal_bias(length: int, device: torch.device) -> Tensor:
 
 def padding_bias(sequences: Tensor) -> Tensor:
     """(B, 1, 1, T): a very low number at padding; not -inf, which makes NaN of a row of nothing else."""
-    lowest = torch.finfo(torch.float32).min
-    return torch.zeros(sequences.shape, device=sequences.device).masked_fill(sequences == 0, lowest)[:, None, None]
+    return torch.zeros(sequences.shape, device=sequences.device).masked_fill(sequences == 0, LOWEST)[:, None, None]
 
 
 def windows(embedded: Tensor, size: int) -> Tensor:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from tigerlite.recommenders.baselines.blocks import (
+    LOWEST,
     Encoder,
     causal_bias,
     check_length,
@@ -115,5 +116,5 @@ class FeaturePool(nn.Module):
         features = self.features[sequences]  # (B, T, F)
         embedded = self.embeddings(features)
         # Not -inf: padding items have no feature at all.
-        scores = self.attention(embedded).squeeze(3).masked_fill(features == 0, torch.finfo(torch.float32).min)
-        return (torch.softmax(scores.float(), dim=2).to(embedded.dtype)[..., None] * embedded).sum(dim=2)
+        scores = self.attention(embedded).squeeze(3).float().masked_fill(features == 0, LOWEST)
+        return (torch.softmax(scores, dim=2).to(embedded.dtype)[..., None] * embedded).sum(dim=2)
