@@ -141,7 +141,6 @@ def test_a_preset_takes_the_place_of_a_studys_own(monkeypatch):
     assert (own.finetune.tiger.t5.n_encoder_layers, own.evaluate.n_beams) == (2, 20)
     assert (papers.finetune.tiger.t5.n_encoder_layers, papers.evaluate.n_beams) == (4, 50)
     assert papers.finetune.tiger.encoder_attention == "bidirectional"
-    assert (
-        papers.finetune.tiger.epochs == own.finetune.tiger.epochs == 15
-    )  # the study's number, until a flag changes it
+    # The study's number, until a flag changes it.
+    assert papers.finetune.tiger.epochs == own.finetune.tiger.epochs == 10
     assert not papers.calibrate.enabled

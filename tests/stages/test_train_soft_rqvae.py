@@ -56,7 +56,7 @@ def run(out: Path, settings: TokenizeConfig | None = None, **trainer):
 
 def test_the_bank_is_what_the_saved_tokenizer_says_at_the_lowest_temperature(tmp_path):
     bank, tokenizer = run(tmp_path), SoftRQVAE.load(tmp_path)
-    assert tokenizer.temperature == pytest.approx(0.001)
+    assert tokenizer.temperature == pytest.approx(config().soft_rqvae.tau_min)
     codes = tokenizer.encode(torch.from_numpy(items().matrix))
     assert torch.equal(bank.primary[1:, :-1], codes)
     assert bank.vocab.codebook_sizes[:-1] == (8, 8)

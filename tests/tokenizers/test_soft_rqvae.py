@@ -72,7 +72,7 @@ def test_embeddings_of_another_width_are_refused():
     ("changes", "message"),
     [
         ({"tau_min": 0.0}, "tau_min=0.0 is out of range; allowed: a number > 0"),
-        ({"tau_max": 1e-4}, "tau_max=0.0001 is out of range; allowed: a number >= tau_min=0.001"),
+        ({"tau_max": 1e-4}, "tau_max=0.0001 is out of range; allowed: a number >= tau_min=0.0007"),
         ({"schedule": "linaer"}, "did you mean 'linear'"),
         ({"anneal_per": "batch"}, "allowed: step, epoch"),
         ({"normalise": "l2"}, "allowed: unit, standardise, none"),
