@@ -23,9 +23,8 @@ class UniGRecConfig:
     of each level alone. All else being equal, the difference is what mixtures bring."""
     tokenizer_lr: float = 1e-6
     """Peak learning rate of the tokenizer, same schedule. 2e-7 or 2e-8 in the paper, over 51,400 steps; trainings of 3,000 to
-    9,000 steps need about 1e-6 to move it comparably. Faster was worse on office (docs/results/unigrec.md). Without weight decay
-    or clipping: its gradients carry a factor 1 / tau and would shrink the recommender's. So are the adapters, at
-    the recommender's rate."""
+    9,000 steps need about 1e-6 to move it comparably. Without weight decay or clipping: its gradients carry a factor 1 / tau and
+    would shrink the recommender's. So are the adapters, at the recommender's rate."""
     reconstruction_weight: float = 0.5
     """Weight a of the tokenizer's reconstruction of the batch's items (.5 in the paper)."""
     tokenizer_distillation_weight: float = 0.01
