@@ -112,7 +112,8 @@ def test_passes_per_step_draw_the_same_members(tmp_path, monkeypatch):
         folder = tmp_path / str(accumulate)
         train(config(), folder, precision="64-true", accumulate=accumulate)
         states.append(torch.load(folder / LAST, weights_only=True)["state_dict"])
-    torch.testing.assert_close(states[1], states[0], atol=1e-5, rtol=0)
+    # Adam makes 1e-3 of the last digits in 40 steps; another draw of members makes 7e-3 and more.
+    torch.testing.assert_close(states[1], states[0], atol=3e-3, rtol=0)
 
 
 @pytest.mark.slow

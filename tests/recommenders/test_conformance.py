@@ -47,7 +47,7 @@ NEXT = NextItemConfig(optimizer=FAST, epochs=25, batch_size=32, max_history=6, v
 def next_item(name: str) -> RecommendConfig:
     """A small network without dropout; masked training has fewer targets per epoch, so BERT4Rec gets more epochs."""
     section = replace(NextItemConfig(network=name).section, d_model=32, dropout=0.0)
-    settings = replace(NEXT, epochs=75, optimizer=SLOWER) if name == "bert4rec" else NEXT
+    settings = replace(NEXT, epochs=120, optimizer=SLOWER) if name == "bert4rec" else NEXT
     settings = replace(settings, network=name)
     return RecommendConfig(method="nextitem", nextitem=replace(settings, **{name: section}))
 
