@@ -37,7 +37,7 @@ def variables(tmp_path_factory) -> dict[str, str]:
             shutil.copytree(slow, fast)  # what comes before fine-tuning is the same
         config = parse(PipelineConfig, [*flags, f"--finetune.objective.curriculum.kappa={kappa}"], program="test")
         metrics = train(replace(config, out=out)).evaluation.metrics["tiger"]
-        record = {"row": f"kappa={kappa}", "seed": 0, "config": to_dict(config), "metrics": metrics, "ranks": ""}
+        record = {"row": f"kappa={kappa}", "seed": 0, "config": to_dict(config), "metrics": metrics, "ranks": str(out)}
         append_record(folder / "sweep", record)
     sweep = str(folder / "sweep")
     return {"TIGERLITE_RUN": str(slow), "TIGERLITE_RUNS": f"{slow},{fast}", "TIGERLITE_SWEEP": sweep}
