@@ -110,8 +110,8 @@ def _stepper(config: Config, bank: TokenizerBank, dataset: RecDataset | None) ->
         rows = np.random.default_rng(config.data.seed).standard_normal((bank.n_items, 16))
         model.set_objective(build_objective(objective, dataset, bank, ItemEmbeddings(rows)).module)
     model = model.to(config.device).train()
-    optimizer = build_optimizer(model, settings.optimizer, separate=model.separate_parameters(settings.epochs))
     n_steps = config.n_batches * config.repeats
+    optimizer = build_optimizer(model, settings.optimizer, separate=model.separate_parameters(n_steps))
 
     def step(batch: Batch | PrefixBatch, number: int) -> None:
         if targets:

@@ -4,8 +4,8 @@ Soft training and hard inference are brought together by tau from tau_max to tau
 epoch in its code. There the last epoch has tau_min plus one step; here the last step (or epoch) has tau_min exactly. The
 temperature is a function of the Trainer's count, so accumulation, processes and an interruption change nothing.
 
-The learning rate falls to 0 as well, and in a short training faster than mixtures can follow the temperature: they are brought to
-a few codes only by steps taken at tau_min. `hold` is the share of training, at its end, for that.
+The learning rate falls to 0 as well: mixtures are brought to a code only by steps taken at tau_min. `hold` is the share of
+training, at its end, for that.
 """
 
 import math

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tigerlite.recommenders.best import best
+from tigerlite.recommenders.best import best, in_places
 
 
 class Recommendations(NamedTuple):
@@ -70,8 +70,4 @@ class ScoringRecommender(Recommender):
             scores.scatter_(1, histories, -torch.inf)
         scores[:, 0] = -torch.inf
         items = best(scores, torch.arange(scores.shape[1]).expand_as(scores), k)
-        scores, missing = scores.gather(1, items), (0, k - items.shape[1])
-        return Recommendations(
-            torch.nn.functional.pad(items.masked_fill(scores == -torch.inf, 0), missing, value=0),
-            torch.nn.functional.pad(scores, missing, value=-torch.inf),
-        )
+        return Recommendations(*in_places(items, scores.gather(1, items), k))

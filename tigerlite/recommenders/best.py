@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 def best(scores: Tensor, ties: Tensor, n_best: int) -> Tensor:
@@ -32,3 +33,13 @@ def _best_of_all(scores: Tensor, ties: Tensor, n_best: int) -> Tensor:
     ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
     keys = (ordered << 32) + (2**31 - ties)
     return keys.topk(n_best, dim=1).indices
+
+
+def in_places(items: Tensor, scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Ranked items and scores (B, <= k) in k places; a score of -inf empties its place.
+
+    >>> in_places(torch.tensor([[7, 3]]), torch.tensor([[-1.0, -torch.inf]]), 3)
+    (tensor([[7, 0, 0]]), tensor([[-1., -inf, -inf]]))
+    """
+    missing = (0, k - items.shape[1])
+    return pad(items.masked_fill(scores == -torch.inf, 0), missing), pad(scores, missing, value=-torch.inf)

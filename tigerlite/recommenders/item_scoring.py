@@ -5,7 +5,7 @@ from torch import Tensor
 
 from tigerlite.config import check
 from tigerlite.recommenders.base import Recommendations
-from tigerlite.recommenders.best import best
+from tigerlite.recommenders.best import best, in_places
 
 CHUNK = 16_384
 """Items scored at a time; for 256 states about 150 MB."""
@@ -45,11 +45,7 @@ def top_items(
         scores = torch.cat([scores, part.gather(1, chosen)], dim=1)
         chosen = best(scores, top, k)
         top, scores = top.gather(1, chosen), scores.gather(1, chosen)
-    missing = (0, k - top.shape[1])
-    return Recommendations(
-        torch.nn.functional.pad(top.masked_fill(scores == -torch.inf, 0), missing, value=0),
-        torch.nn.functional.pad(scores, missing, value=-torch.inf),
-    )
+    return Recommendations(*in_places(top, scores, k))
 
 
 def _leave_out(scores: Tensor, exclude: Tensor, start: int) -> None:

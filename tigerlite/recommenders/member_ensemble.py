@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tigerlite.config import InputError, fingerprint
 from tigerlite.recommenders.base import Recommendations
-from tigerlite.recommenders.best import best
+from tigerlite.recommenders.best import best, in_places
 from tigerlite.recommenders.generative import GenerativeRecommender
 
 
@@ -42,12 +42,7 @@ def fuse_lists(items: Tensor, scores: Tensor, k: int) -> Recommendations:
     item_of = torch.zeros_like(items).scatter_(1, group, sorted_items)
     fused = (total / votes.clamp(min=1) + votes).masked_fill(votes == 0, -torch.inf).float()
     chosen = best(fused, item_of, k)
-    missing = (0, k - chosen.shape[1])
-    top = fused.gather(1, chosen)
-    ranked = item_of.gather(1, chosen).masked_fill(top == -torch.inf, 0)
-    return Recommendations(
-        torch.nn.functional.pad(ranked, missing), torch.nn.functional.pad(top, missing, value=-torch.inf)
-    )
+    return Recommendations(*in_places(item_of.gather(1, chosen), fused.gather(1, chosen), k))
 
 
 class MemberEnsemble:

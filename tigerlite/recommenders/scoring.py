@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tigerlite.config import InputError, check, check_choice
+from tigerlite.recommenders.best import in_places
 from tigerlite.recommenders.t5 import T5
 from tigerlite.recommenders.trie import Children, Trie
 
@@ -59,12 +60,7 @@ def child_log_probs(
 
 def padded(items: Tensor, scores: Tensor, k: int) -> Beams:
     """Ranked items and scores (B, <= k) as `Beams` of k places; a score of -inf empties its place."""
-    items = items.masked_fill(scores == -torch.inf, 0)
-    missing = (0, k - items.shape[1])
-    return Beams(
-        items=torch.nn.functional.pad(items, missing, value=0),
-        scores=torch.nn.functional.pad(scores, missing, value=-torch.inf),
-    )
+    return Beams(*in_places(items, scores, k))
 
 
 def check_fit(model: T5, trie: Trie, starts: Sequence[int], sizes: Sequence[int], *, k: int, scoring: str) -> None:

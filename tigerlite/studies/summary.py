@@ -1,6 +1,5 @@
 """What the records of a study say together: means over seeds, costs, and every row against the baseline."""
 
-import logging
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +15,6 @@ from tigerlite.studies.runner import training_seconds
 
 METRICS = ("recall@5", "recall@10", "ndcg@5", "ndcg@10")
 PRIMARY = "ndcg@10"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ UniGRec (arXiv 2601.17438). With the residual r_l of level l (r_1 = latent) and 
     p_l(k) = softmax_k(-|r_l - e_k|^2 / tau)     q_l = sum_k p_l(k) e_k     r_{l+1} = r_l - q_l
 
 Codes are argmax_k p_l(k) along this chain. The paper's hard codes follow a chain that subtracts the chosen vector; where a
-tokenizer was trained long enough at a small tau both agree (`soft_agreement.py` says how far). Codes of the soft chain are what
-the mixtures are closest to.
+small tau has made mixtures codes both agree (`soft_agreement.py` says how far). Codes of the soft chain are what the mixtures are
+closest to.
 
 Everything is in float32 (`whole_float32.py`): distances are divided by tau, about 1e-3, and so is their rounding. They are
 computed from differences, since |r|^2 + |e|^2 - 2re of nearly equal vectors keeps few digits.

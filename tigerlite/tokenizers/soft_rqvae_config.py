@@ -31,8 +31,8 @@ class SoftRQVAEConfig:
     anneal_per: str = "step"
     """How often the temperature moves: step (the paper) or epoch (its code)."""
     hold: float = 0.5
-    """Share of training, at its end, at tau_min. 0 in the paper and its code, whose 36,000 steps are long enough for mixtures to
-    follow the temperature; in a few thousand only steps at tau_min bring them to a code (`soft_agreement.py`)."""
+    """Share of training, at its end, at tau_min. 0 in the paper and its code, where learning rate and temperature reach their
+    ends together; only steps taken at tau_min bring mixtures to a code (`soft_agreement.py`, docs/results/unigrec.md)."""
     uniformity_weight: float = 1e-4
     """Weight of codeword uniformity, a sum over levels (1e-4 in the paper; the released code has 1e-4 of their mean); 0 = off."""
     epochs: int = 500
