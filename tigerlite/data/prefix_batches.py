@@ -71,7 +71,11 @@ def plan_prefix_epoch(
     before = np.cumsum(n_targets[order]) - n_targets[order]
     window = before // (WINDOW * batch_size)
     context, lengths = (chunks[:, 2] - chunks[:, 0])[order], (chunks[:, 1] - chunks[:, 0])[order]
-    order = order[np.lexsort((lengths, context, window))]
+    # To and fro: first chunks grow and further ones shrink, every other window the other way round. So chunks are alike
+    # wherever kinds or windows meet; a batch that held the shortest of one and the longest of another would be mostly padding.
+    back = window % 2 == 1
+    by_length = np.where((context > 1) == back, lengths, -lengths)
+    order = order[np.lexsort((by_length, np.where(back, -context, context), window))]
     cuts = _even_cuts(np.cumsum(n_targets[order]), batch_size, world)
     batches = np.split(order, cuts)
     return [batches[index] for index in generator.permutation(len(batches))]
