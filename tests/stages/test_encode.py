@@ -15,7 +15,7 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.attributes import AttributesConfig, encode_attributes
 from tigerlite.encoders.module import EmbeddingEncoder
 from tigerlite.encoders.text import TextEncoderConfig, encode_texts
-from tigerlite.stages import encode
+from tigerlite.stages import encode, text_shards
 from tigerlite.stages.encode import EncodeConfig, FileConfig
 from tigerlite.stages.trainer_config import Context, TrainerConfig
 
@@ -120,7 +120,7 @@ def test_half_written_shard_is_not_taken_for_a_finished_one(tmp_path, config, te
     def fail(source, target):
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr(encode.os, "replace", fail)
+    monkeypatch.setattr(text_shards.os, "replace", fail)
     with pytest.raises(OSError, match=r"No space left"):
         encode.run(config, catalogue(texts), out=tmp_path, context=CPU)
     monkeypatch.undo()
@@ -170,7 +170,7 @@ def test_progress_is_a_bar_on_a_terminal_and_plain_lines_elsewhere(
     assert len(lines) == 4
     assert lines[-1].startswith("encoded 50 of 50 items")
     assert "Predicting" not in capsys.readouterr().out
-    monkeypatch.setattr(encode.sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(text_shards.sys.stdout, "isatty", lambda: True, raising=False)
     (tmp_path / "bar").mkdir()
     encode.run(config, catalogue(texts), out=tmp_path / "bar", context=bar)
     assert "it/s" in capsys.readouterr().out

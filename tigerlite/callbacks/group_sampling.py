@@ -50,7 +50,8 @@ class GroupSamplingConfig:
     unit: str = "sample"
     """What shares a draw: sample (MTGRec; a whole sequence where all its prefixes are trained), batch or epoch."""
     influence: str = "uniform"
-    """uniform (drawn alike, throughout), reference (the released code), adam or directional (the same, for a fraction)."""
+    """uniform (drawn alike, throughout), reference (the released code), adam or directional (the same, for a fraction). The last
+    two compare plain cross-entropies without dropout, also where training weights its tokens; reference what is trained."""
     validation_groups: str = "others"
     """Whose validation loss a group is to lower: all (MTGRec; a badly learnt group then praises itself, since its own validation
     gradient is the largest), others (all but itself) or central (the first `n_central` members)."""

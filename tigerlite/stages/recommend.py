@@ -1,7 +1,6 @@
 """Stages `pretrain`, `finetune` and `teacher`: train a recommender, generative or classic, on sequences (and identifiers)."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +9,8 @@ from lightning.pytorch import Callback
 
 from tigerlite.artifacts import write_json
 from tigerlite.callbacks.curriculum import Curriculum
-from tigerlite.callbacks.early_stopping import ResumableEarlyStopping
-from tigerlite.callbacks.epoch_seed import EpochSeed
-from tigerlite.callbacks.kept_epochs import KeptEpochs
 from tigerlite.callbacks.loss_trajectory import LossTrajectory
 from tigerlite.config import InputError, to_dict
-from tigerlite.data.datamodule import SequenceDataModule
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.item_features import item_features
 from tigerlite.data.sequences import item_counts
@@ -26,7 +21,7 @@ from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.closed_forms import CLOSED_FORMS, closed_form
 from tigerlite.recommenders.generative import GenerativeRecommender
-from tigerlite.recommenders.nextitem import NextItem, NextItemConfig
+from tigerlite.recommenders.nextitem import NextItem
 from tigerlite.recommenders.nextitem_inputs import log_inputs
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.soft_identifiers import SoftIdentifiers
@@ -49,7 +44,8 @@ from tigerlite.stages.member_choice import (
 )
 from tigerlite.stages.objective import build_objective
 from tigerlite.stages.recommend_config import GENERATIVE, RecommendConfig
-from tigerlite.stages.trainer import BEST, build_trainer, fit
+from tigerlite.stages.train_recommender import train_recommender
+from tigerlite.stages.trainer import BEST
 from tigerlite.stages.trainer_config import Context
 from tigerlite.tokenizers.bank import TokenizerBank
 
@@ -122,7 +118,7 @@ def run(
         callbacks = _weight_tokens(config, model, dataset, embeddings, weights, out)
     if config.method == "tiger":
         groups = group_sampling(config.identifiers, settings, bank, dataset)
-    _train(model, settings, dataset, out, context, [*callbacks, *([] if groups is None else [groups])])
+    train_recommender(model, settings, dataset, out, context, [*callbacks, *([] if groups is None else [groups])])
     if not is_rank_zero():
         return None
     checkpoint = torch.load(out / BEST, weights_only=True, map_location="cpu")
@@ -203,47 +199,6 @@ def _weight_tokens(
     moving = config.objective.method == "multi_target" and config.objective.curriculum.schedule != "none"
     targets = config.objective.multi_target.targets
     return [*([Curriculum(config.objective.curriculum, targets)] if moving else []), LossTrajectory(model.stage)]
-
-
-def _train(
-    model: TrainedRecommender,
-    settings: TIGERConfig | NextItemConfig,
-    dataset: RecDataset,
-    out: Path,
-    context: Context,
-    more: Sequence[Callback],
-) -> None:
-    monitor = f"{model.stage}/{model.monitor}"
-    callbacks = [EpochSeed(settings.seed), *more]
-    if isinstance(settings, TIGERConfig) and settings.keep_epochs:
-        callbacks.append(KeptEpochs(out, settings.keep_epochs))
-    if settings.patience:
-        callbacks.append(ResumableEarlyStopping(monitor, patience=settings.patience, mode="max"))
-    epochs = context.trainer.epochs(settings.epochs)
-    trainer = build_trainer(
-        context,
-        stage=model.stage,
-        folder=out,
-        epochs=epochs,
-        callbacks=callbacks,
-        monitor=monitor,
-        mode="max",
-        clip=settings.optimizer.clip,
-        validate_every=min(settings.validate_every, epochs),
-        accumulate=context.trainer.accumulate,
-        within_epochs=True,
-    )
-    data = SequenceDataModule(
-        dataset,
-        batch_size=settings.batch_size,
-        max_history=settings.max_history,
-        seed=settings.seed,
-        n_validation_users=settings.n_validation_users,
-        all_prefixes=model.trains_all_prefixes,
-        accumulate=context.trainer.accumulate,
-        with_times=model.reads_times,
-    )
-    fit(trainer, model, out, data)
 
 
 def _advise_copying(settings: TIGERConfig, dataset: RecDataset, stage: str) -> None:
