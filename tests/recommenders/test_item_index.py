@@ -48,6 +48,15 @@ def test_k_beyond_the_catalogue_leaves_empty_places(states, items, approximate):
     assert found.items[:, :3].sort(dim=1).values.tolist() == [[1, 2, 3]] * 20
 
 
+@pytest.mark.parametrize("approximate", [False, True])
+def test_excluded_items_make_room_for_the_next_best(states, items, approximate):
+    index = ItemIndex.build(items, approximate=approximate, n_probes=10_000)
+    exclude = top_items(states, items, 3).items
+    exclude[0] = 0  # padding excludes nothing
+    found, exact = index.search(states, 10, exclude), top_items(states, items, 10, exclude)
+    assert torch.equal(found.items, exact.items)
+
+
 def test_without_faiss_one_line_says_what_to_install(monkeypatch, items):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(InputError, match="an item index needs faiss; pip install faiss-cpu"):

@@ -109,8 +109,10 @@ def trained(dataset: RecDataset, **changes) -> NextItem:
     ],
 )
 def test_a_planted_successor_is_learned(network, loss):
-    epochs = 30 if network in ("caser", "fdsa") else 12  # the two that learn slowest
-    recommender = trained(walks(), network=network, loss=loss, epochs=epochs)
+    # FDSA learns slowest; at 1e-2 the ReLU that Caser ends with may die, which leaves every score alike.
+    epochs, lr = {"fdsa": (30, 1e-2), "caser": (60, 3e-3)}.get(network, (12, 1e-2))
+    optimizer = {**TINY["optimizer"], "lr": lr}
+    recommender = trained(walks(), network=network, loss=loss, epochs=epochs, optimizer=optimizer)
     histories = (torch.arange(N_ITEMS)[:, None] + torch.arange(3)) % N_ITEMS + 1
     items = recommender.recommend(histories, k=1).items[:, 0]
     assert items.tolist() == (histories[:, -1] % N_ITEMS + 1).tolist()

@@ -1,8 +1,8 @@
 """An index over item embeddings (faiss), for catalogues where scoring every item takes too long.
 
-Exact by default: every inner product, as `top_items`, though items with equal scores keep faiss's order. Approximate on
-request: the items are clustered into about 4 sqrt(N) lists (IVF) and a query reads the `n_probes` lists whose centroids fit
-it best; `recall` says what that loses.
+Exact by default: every inner product, as `top_items`, though which of equally good items come last in a list is faiss's
+choice. Approximate on request: the items are clustered into about 4 sqrt(N) lists (IVF) and a query reads the `n_probes`
+lists whose centroids fit it best; `recall` says what that loses.
 """
 
 import math
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tigerlite.config import InputError, check
 from tigerlite.recommenders.base import Recommendations
+from tigerlite.recommenders.best import best, in_places
 from tigerlite.recommenders.item_scoring import top_items
 
 if TYPE_CHECKING:
@@ -68,12 +69,26 @@ class ItemIndex:
         index.add(vectors)
         return cls(index, items)
 
-    def search(self, states: Tensor, k: int) -> Recommendations:
-        """The k items of the largest inner product with each state (B, D), as far as the index finds them."""
+    def search(self, states: Tensor, k: int, exclude: Tensor | None = None) -> Recommendations:
+        """The k items of the largest inner product with each state (B, D), as far as the index finds them; 0 elsewhere.
+
+        Args:
+            states: (B, D).
+            k: items wanted.
+            exclude: (B, X) item ids that must not be returned, 0 for none.
+        """
         check(k >= 1, "k", k, "an integer >= 1")
-        scores, places = self._index.search(states.detach().float().cpu().contiguous().numpy(), k)
-        items = torch.from_numpy(places) + 1  # faiss counts from 0 and fills missing places with -1
-        return Recommendations(items, torch.from_numpy(scores).masked_fill(items == 0, -torch.inf))
+        # As many more as could be left out again.
+        n_wanted = k + (0 if exclude is None else exclude.shape[1])
+        found = self._index.search(states.detach().float().cpu().contiguous().numpy(), n_wanted)
+        scores, places = (torch.from_numpy(part).to(states.device) for part in found)
+        items = places + 1  # faiss counts from 0 and fills missing places with -1
+        unwanted = items == 0
+        if exclude is not None:
+            unwanted |= (items[:, :, None] == exclude[:, None, :]).any(dim=2)
+        scores = scores.masked_fill(unwanted, -torch.inf)
+        chosen = best(scores, items, k)
+        return Recommendations(*in_places(items.gather(1, chosen), scores.gather(1, chosen), k))
 
     def recall(self, states: Tensor, k: int) -> float:
         """Mean share of the k best items of each state (B, D) that `search` finds."""

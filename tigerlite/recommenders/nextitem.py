@@ -39,7 +39,6 @@ from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.baselines import CLOZE, build_network
 from tigerlite.recommenders.baselines.masking import last_place, with_mask_after
 from tigerlite.recommenders.baselines.s3rec import S3RecObjectives
-from tigerlite.recommenders.best import best
 from tigerlite.recommenders.item_index import ItemIndex
 from tigerlite.recommenders.item_scoring import top_items
 from tigerlite.recommenders.nextitem_config import NextItemConfig
@@ -194,35 +193,17 @@ class NextItem(TrainedRecommender):
 
     def validation_items(self, batch: Batch) -> Tensor:
         """Items (B, 10), the whole catalogue ranked."""
-        states = self.history_states(batch.histories, batch.times)
-        return self._scored(states, batch.histories, VALIDATION_CUTOFF, self.config.exclude_history).items
+        return self.ranked(batch.histories, VALIDATION_CUTOFF, self.config.exclude_history, batch.times).items
 
     def ranked(self, histories: Tensor, k: int, exclude_history: bool, times: Tensor | None = None) -> Recommendations:
         """Items with their inner products as scores; an empty history gets items by training count."""
         states = self.history_states(histories, times)
-        if self.index is None:
-            return self._scored(states, histories, k, exclude_history)
-        return self._looked_up(self.index, states, histories, k, exclude_history)
-
-    def _scored(self, states: Tensor, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
         exclude = histories if exclude_history else None
-        found = top_items(states, self.item_embeddings, k, exclude)
+        if self.index is None:
+            found = top_items(states, self.item_embeddings, k, exclude)
+        else:
+            found = self.index.search(states, k, exclude)
         return self._with_popular(found, histories, k)
-
-    def _looked_up(
-        self, index: ItemIndex, states: Tensor, histories: Tensor, k: int, exclude_history: bool
-    ) -> Recommendations:
-        """As `_scored`, as far as the index finds the items."""
-        # As many more as could be left out again.
-        n_wanted = k + (histories.shape[1] if exclude_history else 0)
-        found = index.search(states, n_wanted)
-        items, scores = found.items.to(self.device), found.scores.to(self.device)
-        if exclude_history:
-            scores = scores.masked_fill((items[:, :, None] == histories[:, None, :]).any(dim=2), -torch.inf)
-        chosen = best(scores, items, k)
-        scores = scores.gather(1, chosen)
-        items = items.gather(1, chosen).masked_fill(scores == -torch.inf, 0)
-        return self._with_popular(Recommendations(items, scores), histories, k)
 
     def _with_popular(self, found: Recommendations, histories: Tensor, k: int) -> Recommendations:
         """Items by training count in the rows of empty histories, which have no state."""
