@@ -1,6 +1,7 @@
 """The way from a study's records to the table of figures that foretell accuracy."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -48,21 +49,31 @@ def test_runs_that_share_identifiers_are_one_set_with_their_mean_score(records):
         collect([gone])
 
 
+def test_figures_outlive_the_runs(records):
+    (entry,) = collect(records)
+    shutil.rmtree(Path(records[0]["ranks"]).parent.parent)
+    with pytest.raises(InputError, match="is gone"):
+        collect(records)
+    assert collect(records, {entry["identifiers"]: entry["figures"]}) == [entry]
+
+
 def test_the_command_prints_and_writes_the_table(tmp_path, monkeypatch, tigerlite_command):
     append_record(tmp_path, {"row": "a", "ranks": "ranks.parquet"})
-    monkeypatch.setattr(identifiers, "collect", lambda records: made())
+    monkeypatch.setattr(identifiers, "collect", lambda records, known: made())
     code, err = tigerlite_command("report", "identifiers", tmp_path, "--n_resamples=200")
     assert (code, err) == (0, "")
     assert "| good | +1.00 |" in (tmp_path / "identifiers.md").read_text()
     stored = json.loads((tmp_path / "identifiers.json").read_text())
     assert (len(stored["correlations"]), len(stored["sets"])) == (3, 20)
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures == {entry["identifiers"]: entry["figures"] for entry in made()}
 
 
 def test_rows_can_be_left_out_if_they_exist(tmp_path, monkeypatch, tigerlite_command):
     for row in ("a", "control"):
         append_record(tmp_path, {"row": row, "ranks": "ranks.parquet"})
     seen = []
-    monkeypatch.setattr(identifiers, "collect", lambda records: seen.extend(records) or made())
+    monkeypatch.setattr(identifiers, "collect", lambda records, known: seen.extend(records) or made())
     flags = ("--n_resamples=200", "--pictures=false")
     assert tigerlite_command("report", "identifiers", tmp_path, "--without=[control]", *flags) == (0, "")
     assert [record["row"] for record in seen] == ["a"]

@@ -9,6 +9,7 @@ def made(n_sets: int = 20, seed: int = 0) -> list[dict]:
     scores = generator.random(n_sets)
     return [
         {
+            "identifiers": f"tokenize-{place}",
             "rows": [f"row {place}"],
             "score": float(score),
             "figures": {"good": float(score**3), "bad": -float(score), "noise": float(generator.random()), "same": 1.0},

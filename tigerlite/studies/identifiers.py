@@ -3,9 +3,10 @@
 Every finished run of a study names its identifiers; each set of identifiers is measured once and paired with the validation
 NDCG@10 of the recommenders trained on it (mean over their runs). Spearman's rank correlation asks whether better figures go with
 better recommenders, in whatever curve (`correlations.py`). All sets of one table share data and training budget, so a
-correlation holds for that budget.
+correlation holds for that budget. Figures are kept beside the records and taken from there where the runs are gone.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from tigerlite.reports.tokens import Folders, measure, save
 from tigerlite.studies.correlations import Correlation, correlate, plot_correlations
 from tigerlite.studies.records import read_study_records
 
-TABLE, NUMBERS, PICTURE = "identifiers.md", "identifiers.json", "identifiers"
+TABLE, NUMBERS, FIGURES, PICTURE = "identifiers.md", "identifiers.json", "figures.json", "identifiers"
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +56,14 @@ def report(folder: Path, flags: Flags) -> None:
     records = read_study_records(folder)
     for row in flags.without:
         check_choice("without", row, sorted({record["row"] for record in records}))
-    table = collect([record for record in records if record["row"] not in flags.without])
+    known = json.loads((folder / FIGURES).read_text(encoding="utf-8")) if (folder / FIGURES).exists() else {}
+    table = collect([record for record in records if record["row"] not in flags.without], known)
+    write_json(folder / FIGURES, known | {entry["identifiers"]: entry["figures"] for entry in table})
     found = correlate(table, n_resamples=flags.n_resamples, seed=flags.seed)
     text = to_markdown(found)
     (folder / TABLE).write_text(text, encoding="utf-8")
     write_json(folder / NUMBERS, {"correlations": [vars(one) for one in found], "sets": table})
-    written = [TABLE, NUMBERS]
+    written = [TABLE, NUMBERS, FIGURES]
     if flags.pictures:
         written += [file.name for file in save_figures({PICTURE: plot_correlations(found)}, folder).values()]
     from rich.console import Console
@@ -69,11 +72,17 @@ def report(folder: Path, flags: Flags) -> None:
     console.print(f"{text}\nWritten to {folder}: {', '.join(written)}", markup=False, highlight=False)
 
 
-def collect(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def collect(
+    records: Sequence[Mapping[str, Any]], known: Mapping[str, dict[str, float]] | None = None
+) -> list[dict[str, Any]]:
     """One entry per set of identifiers: its rows, figures and mean validation NDCG@10; runs without identifiers are skipped.
 
+    Args:
+        records: of a study.
+        known: figures that were measured before, by set of identifiers, for folders that are gone.
+
     Raises:
-        InputError: if a folder of identifiers is gone.
+        InputError: if a folder of identifiers is gone that was never measured.
     """
     by_folder: dict[Path, list[Mapping[str, Any]]] = {}
     for record in records:
@@ -81,10 +90,16 @@ def collect(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if "tokenize" in record["fingerprints"] and score is not None:
             by_folder.setdefault(_folders(record).bank, []).append(record)
     table = []
-    for found in by_folder.values():
-        scores = [float(record["validation"]["finetune"]) for record in found]
-        rows = sorted({record["row"] for record in found})
-        table.append({"rows": rows, "score": float(np.mean(scores)), "figures": _figures(_folders(found[0]))})
+    for bank, found in by_folder.items():
+        gone = not bank.is_dir() and known is not None and bank.name in known
+        table.append(
+            {
+                "identifiers": bank.name,
+                "rows": sorted({record["row"] for record in found}),
+                "score": float(np.mean([float(record["validation"]["finetune"]) for record in found])),
+                "figures": known[bank.name] if gone else _figures(_folders(found[0])),
+            }
+        )
     return table
 
 
