@@ -62,7 +62,8 @@ def report(folder: Path, flags: Flags) -> None:
     found = correlate(table, n_resamples=flags.n_resamples, seed=flags.seed)
     text = to_markdown(found)
     (folder / TABLE).write_text(text, encoding="utf-8")
-    write_json(folder / NUMBERS, {"correlations": [vars(one) for one in found], "sets": table})
+    sets = [{name: value for name, value in entry.items() if name != "figures"} for entry in table]
+    write_json(folder / NUMBERS, {"correlations": [vars(one) for one in found], "sets": sets})
     written = [TABLE, NUMBERS, FIGURES]
     if flags.pictures:
         written += [file.name for file in save_figures({PICTURE: plot_correlations(found)}, folder).values()]
@@ -91,13 +92,12 @@ def collect(
             by_folder.setdefault(_folders(record).bank, []).append(record)
     table = []
     for bank, found in by_folder.items():
-        gone = not bank.is_dir() and known is not None and bank.name in known
         table.append(
             {
                 "identifiers": bank.name,
                 "rows": sorted({record["row"] for record in found}),
                 "score": float(np.mean([float(record["validation"]["finetune"]) for record in found])),
-                "figures": known[bank.name] if gone else _figures(_folders(found[0])),
+                "figures": _figures(_folders(found[0]), known or {}),
             }
         )
     return table
@@ -127,9 +127,11 @@ def _folders(record: Mapping[str, Any]) -> Folders:
     return Folders(bank, stages["prepare"], stages.get("fuse", stages.get("encode")), out / "reports" / bank.name)
 
 
-def _figures(folders: Folders) -> dict[str, float]:
-    """Measure a set of identifiers and write its report beside the study's stage folders; its figures."""
+def _figures(folders: Folders, known: Mapping[str, dict[str, float]]) -> dict[str, float]:
+    """Measure a set of identifiers and write its report beside the study's stage folders; its figures, `known` if it is gone."""
     if not folders.bank.is_dir():
+        if folders.bank.name in known:
+            return known[folders.bank.name]
         raise InputError(
             f"{folders.bank} is gone, so its identifiers cannot be measured; run the study again with the same --out"
         )
