@@ -6,7 +6,6 @@ start token (pad), then the target's codes by teacher forcing; labels are the ta
 
 from abc import abstractmethod
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,23 +29,13 @@ from tigerlite.recommenders.copying import (
 )
 from tigerlite.recommenders.exact import exact_search
 from tigerlite.recommenders.heads import losses_among_children, losses_among_codes, losses_among_tokens
+from tigerlite.recommenders.prefixes import Prefixes, causal_mask, item_of_token, prefixes
 from tigerlite.recommenders.t5 import T5
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
 from tigerlite.recommenders.trie import Trie
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.vocabulary import SemanticVocab
-
-
-class Prefixes(NamedTuple):
-    """The targets of whole sequences, and what each of them reads."""
-
-    targets: Tensor
-    """(B, P) items."""
-    seen: Tensor
-    """(P, S) bool, the encoder tokens before each target."""
-    wanted: Tensor
-    """(B, P) bool, which of them are targets of the batch."""
 
 
 class GenerativeRecommender(TrainedRecommender):
@@ -152,33 +141,22 @@ class GenerativeRecommender(TrainedRecommender):
             first: (B,) position of the first target in each row; targets come in row order.
         """
         encoded, _ = self.encode(sequences[:, :-1])
-        prefixes = self._prefixes(sequences, first)
-        labels = self._labels(prefixes.targets)  # (B, P, L)
-        hidden = self.t5.decode_targets(self._decoder_tokens(labels), encoded, prefixes.seen)
-        wanted = prefixes.wanted
+        targets, seen, wanted = self._prefixes(sequences, first)
+        labels = self._labels(targets)  # (B, P, L)
+        hidden = self.t5.decode_targets(self._decoder_tokens(labels), encoded, seen)
         visits = None if self.copying is None else visits_before(sequences, wanted)
-        return self._losses(hidden[wanted], prefixes.targets[wanted], labels[wanted], visits)
+        return self._losses(hidden[wanted], targets[wanted], labels[wanted], visits)
 
     def _prefixes(self, sequences: Tensor, first: Tensor) -> Prefixes:
-        """The targets of `prefix_losses` and what each reads."""
-        begin = int(first.min())
-        targets = sequences[:, begin:]
-        positions = torch.arange(begin, sequences.shape[1], device=sequences.device)
-        item_of = self._item_of_token(sequences.shape[1] - 1)
-        wanted = (targets > 0) & (positions >= first[:, None])
-        return Prefixes(targets, item_of[None] < positions[:, None], wanted)
+        return prefixes(sequences, first, self._item_of_token(sequences.shape[1] - 1))
 
     def _item_of_token(self, n_items: int) -> Tensor:
-        """Which item of the history each encoder token belongs to, -1 for the user token, shape (S,)."""
-        items = torch.arange(n_items, device=self.codes.device).repeat_interleave(self.tokens_per_item)
-        return torch.cat([items.new_full((int(self.config.user_token),), -1), items])
+        user_token, device = self.config.user_token, self.codes.device
+        return item_of_token(n_items, self.tokens_per_item, user_token=user_token, device=device)
 
     def _visible(self, n_items: int) -> Tensor | None:
-        """(S, S) bool, the keys each token may see; None = all."""
-        if not self.config.is_causal:
-            return None
-        item_of = self._item_of_token(n_items)
-        return item_of[None, :] <= item_of[:, None]
+        """(S, S) bool, the keys each token of a history of n items may see; None = all."""
+        return causal_mask(self._item_of_token(n_items)) if self.config.is_causal else None
 
     def _labels(self, targets: Tensor) -> Tensor:
         labels = self.item_tokens[targets]  # (..., L)

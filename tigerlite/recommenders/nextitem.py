@@ -26,15 +26,7 @@ from torch import Tensor
 from tigerlite.config import InputError, from_dict, to_dict
 from tigerlite.data.prefix_batches import PrefixBatch
 from tigerlite.data.sequences import Batch, most_recent, most_recent_values
-from tigerlite.losses.next_item import (
-    binary_cross_entropy,
-    full_cross_entropy,
-    generalised_binary_cross_entropy,
-    log_popularity,
-    sampled_cross_entropy,
-    shared_negatives,
-    uniform_negatives,
-)
+from tigerlite.losses.next_item import full_cross_entropy, log_popularity
 from tigerlite.recommenders.base import Recommendations
 from tigerlite.recommenders.baselines import CLOZE, build_network
 from tigerlite.recommenders.baselines.masking import last_place, with_mask_after
@@ -42,6 +34,7 @@ from tigerlite.recommenders.baselines.s3rec import S3RecObjectives
 from tigerlite.recommenders.item_index import ItemIndex
 from tigerlite.recommenders.item_scoring import top_items
 from tigerlite.recommenders.nextitem_config import NextItemConfig
+from tigerlite.recommenders.nextitem_losses import next_item_losses
 from tigerlite.recommenders.nextitem_objectives import Draw, cloze_targets, self_supervised_losses
 from tigerlite.recommenders.training import VALIDATION_CUTOFF, TrainedRecommender
 
@@ -154,18 +147,7 @@ class NextItem(TrainedRecommender):
         return self.network(sequences, times) if self.reads_times else self.network(sequences)
 
     def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
-        config, items = self.config, self.item_embeddings
-        if config.loss == "ce":
-            return full_cross_entropy(states, targets, items, config.label_smoothing)
-        if config.loss == "sampled_ce":
-            negatives = shared_negatives(self.log_q, config.n_negatives)
-            return sampled_cross_entropy(states, targets, items, negatives, self.log_q)
-        negatives = uniform_negatives(targets, config.n_negatives, self.n_items)
-        if config.loss == "bce":
-            return binary_cross_entropy(states, targets, items, negatives)
-        return generalised_binary_cross_entropy(
-            states, targets, items, negatives, t=config.gbce_t, n_items=self.n_items
-        )
+        return next_item_losses(self.config, states, targets, self.item_embeddings, self.log_q)
 
     def history_states(self, histories: Tensor, times: Tensor | None = None) -> Tensor:
         """State (B, D) that asks for the next item of each right-padded history (B, T); zero for an empty one."""

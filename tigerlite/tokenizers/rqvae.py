@@ -22,10 +22,10 @@ from tigerlite.distributed import all_reduce_sum
 from tigerlite.losses.quantization import codebook_loss, commitment_loss, reconstruction_loss
 from tigerlite.losses.uniformity import uniformity_loss
 from tigerlite.tokenizers.index_batches import IndexBatches, seeded_generator
+from tigerlite.tokenizers.normalise import empty_normaliser, fit_normaliser
 from tigerlite.tokenizers.residual import Quantized, ResidualQuantizer
 from tigerlite.tokenizers.rqvae_config import RQVAEConfig
 from tigerlite.tokenizers.space import AdditiveSpace
-from tigerlite.tokenizers.whitening import Standardisation, Whitening
 
 _WEIGHTS = "tokenizer.safetensors"
 _META = "tokenizer.json"
@@ -50,7 +50,7 @@ class RQVAE(LightningModule):
         self.n_dimensions = n_dimensions
         self.save_hyperparameters({"config": to_dict(self.config), "n_dimensions": n_dimensions})
         config = self.config
-        self.normalise = _normaliser(config, n_dimensions)
+        self.normalise = empty_normaliser(n_dimensions, whiten=config.whiten, standardise=config.standardise)
         widths = [config.whiten or n_dimensions, *config.hidden_sizes, config.latent]
         self.encoder = _mlp(widths, config.dropout)
         self.decoder = _mlp(widths[::-1], config.dropout)
@@ -91,10 +91,9 @@ class RQVAE(LightningModule):
             InputError: if the items are too few for the codebooks or the whitening.
         """
         rows = torch.arange(len(embeddings)) if rows is None else rows
-        if self.config.whiten:
-            self.normalise.load_state_dict(Whitening.fit(embeddings, self.config.whiten).state_dict())
-        elif self.config.standardise:
-            self.normalise.load_state_dict(Standardisation.fit(embeddings).state_dict())
+        whiten, standardise = self.config.whiten, self.config.standardise
+        step = fit_normaliser(embeddings, whiten=whiten, standardise=standardise, section="tokenize.rqvae")
+        self.normalise.load_state_dict(step.state_dict())
         n_heldout = max(1, round(self.config.holdout * len(rows))) if self.config.holdout else 0
         largest = max(self.config.codebook_sizes)
         if len(rows) - n_heldout < largest:
@@ -250,12 +249,6 @@ class RQVAE(LightningModule):
             return torch.cat([compute(part.to(self.device)) for part in rows.split(_CHUNK)])
         finally:
             self.train(training)
-
-
-def _normaliser(config: RQVAEConfig, n_dimensions: int) -> nn.Module:
-    if config.whiten:
-        return Whitening(n_dimensions, config.whiten)
-    return Standardisation(n_dimensions) if config.standardise else nn.Identity()
 
 
 def _mlp(widths: list[int], dropout: float) -> nn.Sequential:
