@@ -10,7 +10,8 @@ The chain is that of `tigerlite/stages/pipeline.py` without the stages that make
 
 from tiger import main as train_and_show  # the script beside this one
 
-from tigerlite.config import ConfigError, run
+from tigerlite.command_line import run
+from tigerlite.config import ConfigError
 from tigerlite.stages.pipeline_config import PipelineConfig
 
 

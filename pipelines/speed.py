@@ -3,7 +3,8 @@
 import sys
 from importlib import import_module
 
-from tigerlite.config import InputError, guard, parse
+from tigerlite.command_line import guard, parse
+from tigerlite.config import InputError
 
 BENCHMARKS = (
     "train",

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tigerlite.config import check, guard, known_keys, parse
+from tigerlite.command_line import guard, parse
+from tigerlite.config import check, known_keys
 from tigerlite.studies.datasets import dataset_names
 from tigerlite.studies.grid import save_grid
 from tigerlite.studies.over import save_over

@@ -10,7 +10,7 @@ The chain itself reads top to bottom in `tigerlite/stages/pipeline.py`.
 import logging
 import sys
 
-from tigerlite.config import run
+from tigerlite.command_line import run
 from tigerlite.distributed import is_rank_zero
 from tigerlite.evaluation.figure import save_figure
 from tigerlite.evaluation.report import print_run

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tiger import main as train_and_show  # the script beside this one
 
-from tigerlite.config import ConfigError, guard, parse
+from tigerlite.command_line import guard, parse
+from tigerlite.config import ConfigError
 from tigerlite.stages.pipeline_config import PipelineConfig
 
 MODEL = Path(__file__).resolve().parent.parent / "configs" / "models" / "unigrec.yaml"

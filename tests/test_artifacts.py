@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +36,17 @@ class FakeContext:
 @dataclass(frozen=True)
 class Settings:
     a: int = 1
+
+
+def test_jobs_that_write_the_same_file_at_once_leave_a_whole_one(tmp_path):
+    def write_often(job):
+        for _ in range(200):
+            write_json(tmp_path / "run.json", {"job": job})
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write_often, (0, 1)))  # raises what a job raised
+    assert json.loads((tmp_path / "run.json").read_text())["job"] in (0, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def counting_stage(calls, *, version=1, trains=False, fail_at=None):

@@ -39,6 +39,34 @@ def test_a_machine_of_the_same_name_that_was_started_another_time_is_another_mac
     assert claims._is_abandoned(claim)
 
 
+def test_a_live_claim_is_not_taken_away_with_the_dead_one_that_another_job_cleared(tmp_path, monkeypatch):
+    claim, dead = tmp_path / "x.claim", this_job() | {"pid": 2**22 + 1}
+    claim.mkdir()
+    (claim / "owner.json").write_text(json.dumps(dead))
+    # Between our look and our renaming another job clears the claim and makes its own.
+    alive = this_job() | {"launch": "another"}
+    rename = os.rename
+
+    def late(source, target):
+        monkeypatch.setattr(claims.os, "rename", rename)
+        (claim / "owner.json").write_text(json.dumps(alive))
+        rename(source, target)
+
+    monkeypatch.setattr(claims.os, "rename", late)
+    with claimed(claim) as mine:
+        assert not mine
+    assert owner_of(claim) == alive
+    assert [path.name for path in tmp_path.iterdir()] == ["x.claim"]
+
+
+def test_an_owner_that_was_taken_for_dead_leaves_the_claim_to_its_successor(tmp_path):
+    claim, successor = tmp_path / "x.claim", this_job() | {"launch": "another"}
+    with claimed(claim) as mine:
+        assert mine
+        (claim / "owner.json").write_text(json.dumps(successor))
+    assert owner_of(claim) == successor
+
+
 def test_half_an_owner_is_none_yet(tmp_path):
     claim = tmp_path / "x.claim"
     claim.mkdir()

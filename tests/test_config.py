@@ -5,18 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tigerlite.config import (
-    ConfigError,
-    InputError,
-    check,
-    check_choice,
-    fingerprint,
-    from_dict,
-    guard,
-    parse,
-    run,
-    to_dict,
-)
+from tigerlite.command_line import guard, parse, run
+from tigerlite.config import ConfigError, InputError, check, check_choice, fingerprint, from_dict, to_dict
+from tigerlite.yaml_file import read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +107,57 @@ def test_a_file_that_is_not_text_and_a_folder_are_named(tmp_path):
 def test_a_section_that_is_no_mapping_is_refused(value):
     with pytest.raises(ConfigError, match="tokenize"):
         from_dict(Pipeline, {"tokenize": value})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"limit": "3"}, "limit='3' is of the wrong type; allowed: an integer"),
+        ({"limit": 2.5}, "limit=2.5 is of the wrong type; allowed: an integer"),
+        ({"limit": True}, "limit=True is of the wrong type; allowed: an integer"),
+        ({"out": 3}, "out=3 is of the wrong type; allowed: a path"),
+        (
+            {"tokenize": {"rqvae": {"beta": "0.5"}}},
+            r"tokenize\.rqvae\.beta='0.5' is of the wrong type; allowed: a number",
+        ),
+        (
+            {"tokenize": {"rqvae": {"sizes": [2, "3"]}}},
+            r"tokenize\.rqvae\.sizes=.* of the wrong type; allowed: an integer",
+        ),
+        ({"tokenize": {"rqvae": {"sizes": 3}}}, r"tokenize\.rqvae\.sizes=3 .*allowed: a list, each entry an integer"),
+    ],
+)
+def test_from_dict_refuses_a_value_of_another_type(values, message):
+    with pytest.raises(ConfigError, match=message):
+        from_dict(Pipeline, values)
+
+
+def test_from_dict_takes_dotted_keys_and_whole_numbers_as_fractions():
+    found = from_dict(Pipeline, {"tokenize.rqvae.beta": 2, "tokenize": {"rqvae": {"kind": "gradient"}}, "limit": 1})
+    assert found == Pipeline(limit=1, tokenize=Tokenize(rqvae=Quantizer(beta=2.0, kind="gradient")))
+    assert isinstance(found.tokenize.rqvae.beta, float)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("limit: 1\nout: a\nlimit: 2\n", "gives 'limit' twice in one section, again in line 3; keep one"),
+        ("tokenize:\n  rqvae: {beta: 1.0,\n    beta: 2.0}\n", "gives 'beta' twice in one section, again in line 3"),
+        (
+            "limit: 1\ntokenize:\n",
+            r"tokenize=None is no section; give keys and values, or leave it out \(in .*a.yaml\)",
+        ),
+    ],
+)
+def test_a_file_that_says_something_twice_or_nothing_is_refused(tmp_path, text, message):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        parse_flags(f"--config={tmp_path / 'a.yaml'}")
+
+
+def test_what_a_merge_brings_may_be_given_again(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: &one {x: 1, y: 2}\nb:\n  <<: *one\n  y: 3\n")
+    assert read_yaml(tmp_path / "a.yaml", "file")["b"] == {"x": 1, "y": 3}
 
 
 def test_from_dict_undoes_to_dict():

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tigerlite.config import known_keys, parse
+from tigerlite.command_line import parse
+from tigerlite.config import known_keys
 from tigerlite.recommenders.baselines import NETWORKS
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.stages.pipeline_config import PipelineConfig

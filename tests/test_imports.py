@@ -10,15 +10,22 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tigerlite"
 
-GROUND = {"allocator", "columns", "config", "artifacts", "claims", "distributed", "letter_index", "run_file"}
+GROUND = {
+    *("allocator", "columns", "config", "config_values", "yaml_file", "command_line"),
+    *("artifacts", "claims", "distributed", "letter_index", "row_ids", "run_file"),
+}
 ALLOWED = {
     "allocator": set(),
     "columns": set(),
-    "config": set(),
+    "config": {"config_values"},
+    "config_values": set(),
+    "yaml_file": {"config"},
+    "command_line": {"config", "yaml_file"},
     "distributed": set(),
     "claims": set(),
     "artifacts": {"claims", "config", "distributed"},
     "letter_index": {"config"},
+    "row_ids": {"config"},
     "run_file": {"config", "artifacts"},
     "optim": GROUND,
     "tracking": GROUND,
@@ -29,7 +36,7 @@ ALLOWED = {
     "tokenizers": GROUND | {"losses", "evaluation"},
     "recommenders": GROUND | {"optim", "data", "losses", "evaluation", "tokenizers"},
     "callbacks": GROUND | {"data", "evaluation"},
-    "serving": GROUND | {"data", "tokenizers", "recommenders"},
+    "serving": GROUND | {"data", "evaluation", "tokenizers", "recommenders"},
 }
 ALLOWED["stages"] = {*ALLOWED, "serving"}
 ALLOWED["reports"] = {*ALLOWED, "stages"}

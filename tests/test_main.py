@@ -73,6 +73,7 @@ def test_the_help_of_report_lists_its_kinds(monkeypatch, capsys):
         (["recommend", "/nowhere"], "--history is empty"),
         (["report", "/nowhere"], "run.json does not exist"),
         (["report", "results"], "tigerlite report results needs the folder of a finished run first"),
+        (["report", "resluts", "/nowhere"], "KIND of tigerlite report KIND RUN='resluts' is unknown"),
         (["report", "results", "/nowhere"], "run.json does not exist"),
         (["report", "example", "/nowhere", "--k=0"], "k=0 is out of range; allowed: an integer in 1..20"),
         (["report", "diagnostics", "/nowhere", "--picture=false"], "unknown key 'picture'; did you mean 'pictures'?"),

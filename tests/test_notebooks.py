@@ -8,7 +8,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tigerlite.config import parse, to_dict
+from tigerlite.command_line import parse
+from tigerlite.config import to_dict
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.studies.records import append_record

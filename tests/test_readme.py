@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from tigerlite import __main__ as program
-from tigerlite.config import parse
+from tigerlite.command_line import parse
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.trainer_config import TrainerConfig

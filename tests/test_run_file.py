@@ -29,5 +29,12 @@ def test_what_is_not_a_run_is_one_line(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json is not json"):
         read_run(tmp_path)
+    (tmp_path / "run.json").write_bytes("é".encode("latin-1"))
+    with pytest.raises(InputError, match=r"run\.json is not json"):
+        read_run(tmp_path)
+    for other in ("[]", "null", '{"prepare": 3}', '{"finetune": "finetune-1"}'):
+        (tmp_path / "run.json").write_text(other)
+        with pytest.raises(InputError, match="does not name the folders of a pipeline"):
+            read_run(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
         read_run(Path(tmp_path / "run.json" / "below"))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from tigerlite.config import ConfigError, InputError, guard, parse
+from tigerlite.command_line import guard, parse
+from tigerlite.config import ConfigError, InputError, check_choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,8 @@ def report(argv: Sequence[str]) -> None:
         return _report_kind(argv[0], *KINDS[argv[0]], argv[1:])
     kinds = "; ".join(f"{name}: {says}" for name, (says, _) in KINDS.items())
     description = f"Print what a finished run found. `tigerlite report KIND RUN` says more: {kinds}."
+    if len(argv) > 1 and not argv[0].startswith("-") and not argv[1].startswith("-"):
+        check_choice("KIND of tigerlite report KIND RUN", argv[0], tuple(KINDS))
     run, _ = _run_folder("report", argv, ReportCommand, description)
     from tigerlite.evaluation.figure import save_figure
     from tigerlite.evaluation.report import print_run

@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import metadata
@@ -119,7 +120,7 @@ def verify(folder: Path) -> None:
 
 def write_json(file: Path, value: Any) -> None:
     """Write json whole or not at all (aside, then renamed)."""
-    aside = file.with_name(file.name + ".aside")
+    aside = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.aside")  # other jobs may write the same file
     aside.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
     os.replace(aside, file)
 

@@ -25,14 +25,16 @@ def claimed(claim: Path, job: dict[str, Any] | None = None) -> Iterator[bool]:
 
     False as well for the one call that clears away the claim of a dead job: ask again.
     """
-    if not _claim(claim, job or this_job()):
+    job = job or this_job()
+    if not _claim(claim, job):
         yield False
         return
     try:
         with _heartbeat(claim):
             yield True
     finally:
-        shutil.rmtree(claim, ignore_errors=True)
+        if owner_of(claim) == job:  # not where it was taken for dead while its machine slept
+            shutil.rmtree(claim, ignore_errors=True)
 
 
 def _claim(claim: Path, job: dict[str, Any]) -> bool:
@@ -40,16 +42,23 @@ def _claim(claim: Path, job: dict[str, Any]) -> bool:
     try:
         claim.mkdir()
     except FileExistsError:
-        if not _is_abandoned(claim):
-            return False
-        # Only one of several jobs can rename it away; the loser's rename fails and it waits on.
-        stale = claim.with_name(f"{claim.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
-            os.rename(claim, stale)
-            shutil.rmtree(stale, ignore_errors=True)
+        owner = owner_of(claim)
+        if _is_abandoned(claim):
+            _clear(claim, owner)
         return False
     (claim / "owner.json").write_text(json.dumps(job))  # whoever reads half of it takes it for none yet
     return True
+
+
+def _clear(claim: Path, dead: dict[str, Any] | None) -> None:
+    """Take a dead job's claim away; only one of several jobs can rename it, the others' renames fail and they wait on."""
+    stale = claim.with_name(f"{claim.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        os.rename(claim, stale)
+        if owner_of(stale) == dead:
+            shutil.rmtree(stale, ignore_errors=True)
+        else:  # another job cleared it before us, and this is the claim of one that is alive
+            os.rename(stale, claim)
 
 
 def _is_abandoned(claim: Path) -> bool:

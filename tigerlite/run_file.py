@@ -26,8 +26,13 @@ def read_run(run: Path) -> dict[str, Path]:
     """
     file = run if run.suffix == ".json" else run / RUN
     try:
-        return {stage: file.parent / name for stage, name in json.loads(file.read_text()).items()}
+        folders = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{file} does not exist; give the --out folder of a finished pipeline") from None
-    except json.JSONDecodeError as error:
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{file} is not json ({error}); give the --out folder of a finished pipeline") from None
+    if not (isinstance(folders, dict) and "prepare" in folders and all(isinstance(n, str) for n in folders.values())):
+        raise InputError(
+            f"{file} does not name the folders of a pipeline; give the --out folder of a finished pipeline"
+        )
+    return {stage: file.parent / name for stage, name in folders.items()}

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from speed.timing import write
-from tigerlite.config import ConfigError, check, parse
+from tigerlite.command_line import parse
+from tigerlite.config import ConfigError, check
 from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig

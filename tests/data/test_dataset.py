@@ -64,8 +64,11 @@ def test_the_fingerprint_changes_with_any_part(dataset, change):
     assert replace(dataset, **change).fingerprint != dataset.fingerprint
 
 
-def test_the_fingerprint_does_not_depend_on_statistics(dataset):
+def test_of_the_statistics_the_fingerprint_has_only_whether_items_are_held_out(dataset):
     assert replace(dataset, statistics={}).fingerprint == dataset.fingerprint
+    held_out = replace(dataset, statistics={"cold_items": 1})
+    assert held_out.fingerprint != dataset.fingerprint
+    assert replace(dataset, statistics={"cold_items": 2}).fingerprint == held_out.fingerprint
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def test_items_come_in_the_order_asked_for_and_missing_ones_are_counted():
     assert found.n_missing == 2
 
 
+def test_a_table_of_other_items_is_refused():
+    table = pl.LazyFrame({ITEM: ["a ", "b "], "title": ["A", "B"]})
+    with pytest.raises(InputError, match=r"no id of the item table is one of .*: it has 'a ', they have 'a'; name"):
+        item_text(table, ["a", "b"], ItemTextConfig())
+
+
 def test_missing_text_is_refused_on_demand():
     table = pl.LazyFrame({ITEM: ["a", "b"], "title": ["A", ""]})
     with pytest.raises(

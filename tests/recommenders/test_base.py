@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tigerlite.recommenders import base
 from tigerlite.recommenders.base import ScoringRecommender
 
 
@@ -41,6 +42,16 @@ def test_ranking_equals_sorting_in_python(values, history, k, exclude):
     assert items[0].tolist() == expected + [0] * (k - len(expected))
     assert scores[0, : len(expected)].tolist() == [values[item - 1] for item in expected]
     assert (scores[0, len(expected) :] == -torch.inf).all()
+
+
+def test_parts_of_the_users_are_ranked_as_all_at_once(monkeypatch):
+    model = Fixed([0.0, 3.0, 2.0, 3.0, 1.0])
+    histories = torch.tensor([[1, 0], [2, 3], [0, 0], [4, 1], [3, 0]])
+    whole = model.recommend(histories, 3, exclude_history=True)
+    monkeypatch.setattr(base, "MAX_SCORES", 11)  # two users at a time
+    parts = model.recommend(histories, 3, exclude_history=True)
+    assert torch.equal(parts.items, whole.items)
+    assert torch.equal(parts.scores, whole.scores)
 
 
 def test_exclusion_is_per_row_and_leaves_the_scores_of_the_model_alone():

@@ -97,6 +97,12 @@ def test_saved_and_loaded_models_answer_alike(tmp_path):
     assert other.fingerprint == tiger.fingerprint
 
 
+def test_the_fingerprint_follows_whatever_answers_follow_from():
+    changes = [{}, {"scoring": "trie"}, {"scoring": "vocabulary"}, {"max_history": 3}, {"encoder_attention": "causal"}]
+    assert len({model(**change).fingerprint for change in changes}) == len(changes)
+    assert model(valid_beams=30).fingerprint == model().fingerprint
+
+
 def test_a_missing_model_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"model\.json does not exist; .* holds no trained model"):
         TIGER.load(tmp_path)

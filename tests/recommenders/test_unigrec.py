@@ -295,6 +295,17 @@ def test_reconstruction_counts_every_position_once():
     torch.testing.assert_close(made.other_losses["reconstruction"], expected)
 
 
+def test_the_terms_of_the_tokenizer_are_float32_under_autocast():
+    made = model(settings=replace(SETTINGS, tokenizer_distillation_weight=0.0, recommender_distillation_weight=0.0))
+    soft = made._soften(pad(HISTORIES, (0, 1)))
+    given = {"pooled": torch.zeros(3, 16), "states": torch.zeros(3, 16), "targets": TARGETS}
+    plain = made.terms(0, made.tokenizer, soft, **given)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = made.terms(0, made.tokenizer, soft, **given)
+    assert plain.keys() == mixed.keys() == {"reconstruction", "uniformity"}
+    assert all(torch.equal(plain[name], mixed[name]) for name in plain)
+
+
 def test_terms_begin_in_their_epochs_and_their_weights_are_idle_before():
     made = model(settings=replace(SETTINGS, distillation_start=3, reconstruction_start=2, uniformity_start=1))
     assert made.terms.active(0) == []

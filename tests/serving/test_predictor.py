@@ -1,5 +1,6 @@
 """From frames to recommendations in external ids, in Python and in the shell."""
 
+import json
 import subprocess
 import sys
 
@@ -61,7 +62,36 @@ def test_an_all_unknown_or_empty_history_and_a_bad_k_are_refused(predictor):
         predictor.recommend([[]])
     with pytest.raises(InputError, match="k=0 is out of range"):
         predictor.recommend([["f00"]], k=0)
+    with pytest.raises(InputError, match="history 2 is the text 'f01'; give a list of item ids for each user"):
+        predictor.recommend([["f00"], "f01"])
+    with pytest.raises(InputError, match="history 1 has the time 9223372036854775808; give whole seconds"):
+        predictor.recommend([["f00"]], times=[[2**63]])
     assert predictor.recommend([]) == []
+
+
+def test_it_decodes_as_it_was_evaluated(run_folder, predictor):
+    file = read_run(run_folder)["evaluate"] / "metrics.json"
+    content = file.read_text()
+    settings = json.loads(content)["settings"]
+    assert (predictor.model.decoding, predictor.model.n_beams) == (settings["decoding"], settings["n_beams"])
+    try:
+        file.write_text(json.dumps({"settings": settings | {"decoding": "exact", "n_beams": 17}, "metrics": {}}))
+        exact = Predictor.load(run_folder)
+    finally:
+        file.write_text(content)
+    assert (exact.model.decoding, exact.model.n_beams) == ("exact", 17)
+
+
+def test_asking_for_more_than_the_catalogue_costs_no_more(predictor, monkeypatch):
+    asked, answer = [], predictor.model.recommend
+
+    def recommend(histories, k, *rest):
+        asked.append(k)
+        return answer(histories, k, *rest)
+
+    monkeypatch.setattr(predictor.model, "recommend", recommend)
+    predictor.recommend([["f00"]], k=10**9)
+    assert asked == [len(predictor.item_ids)]
 
 
 def test_history_can_be_excluded_and_the_catalogue_is_the_limit(predictor):
@@ -73,7 +103,7 @@ def test_history_can_be_excluded_and_the_catalogue_is_the_limit(predictor):
 def test_loading_what_is_not_a_run_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"run\.json does not exist; give the --out folder of a finished pipeline"):
         Predictor.load(tmp_path)
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"prepare": "prepare-1"}')
     with pytest.raises(InputError, match="names no trained recommender"):
         Predictor.load(tmp_path)
 

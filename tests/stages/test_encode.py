@@ -190,6 +190,22 @@ def test_a_file_is_taken_row_by_row(tmp_path):
     np.testing.assert_array_equal(encode.run(config, catalogue(), out=tmp_path).matrix, matrix)
 
 
+def test_a_file_s_rows_can_be_named(tmp_path):
+    data, matrix = catalogue(), np.random.default_rng(0).standard_normal((52, 3)).astype(np.float32)
+    order = np.random.default_rng(1).permutation(52)
+    names = [*data.item_ids, "other", "another"]
+    np.save(tmp_path / "mine.npy", matrix[order])
+    (tmp_path / "ids.txt").write_text("".join(f"{names[row]}\n" for row in order))
+    config = EncodeConfig(method="file", file=FileConfig(path=tmp_path / "mine.npy", ids=tmp_path / "ids.txt"))
+    np.testing.assert_array_equal(encode.run(config, data, out=tmp_path).matrix, matrix[:50])
+    first = encode.source(config).fingerprint
+    (tmp_path / "ids.txt").write_text("".join(f"{name}\n" for name in names))
+    assert encode.source(config).fingerprint != first
+    (tmp_path / "ids.txt").write_text("".join(f"{name}\n" for name in names[1:]))
+    with pytest.raises(InputError, match=r"ids.txt names 51 items but .*mine.npy has 52 rows"):
+        encode.run(config, data, out=tmp_path)
+
+
 def test_a_file_with_wrong_rows_or_nan_is_refused_and_nothing_is_written(tmp_path):
     config = EncodeConfig(method="file", file=FileConfig(path=tmp_path / "mine.npy"))
     with pytest.raises(InputError, match=r"mine.npy does not exist"):

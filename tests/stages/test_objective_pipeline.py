@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tigerlite.config import InputError, from_dict, parse
+from tigerlite.command_line import parse
+from tigerlite.config import InputError, from_dict
 from tigerlite.evaluation.curves import alphas, read_curves
 from tigerlite.evaluation.weight_profile import read_weights
 from tigerlite.losses.token_weights.fitted import TokenWeights, spread

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from tigerlite.config import InputError
 from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.stages.trainer import LAST
 from tigerlite.studies.records import FILE, append_record, best_validation, identifiers, read_records, updates
@@ -28,6 +29,13 @@ def test_records_can_be_moved_together_with_the_runs(tmp_path):
     (tmp_path / "here").rename(tmp_path / "there")
     (record,) = read_records(tmp_path / "there" / "results")
     assert record["ranks"] == str(tmp_path / "there" / "runs" / "ranks.parquet")
+
+
+@pytest.mark.parametrize("line", ['{"row": 1}', "[1]"])
+def test_a_line_that_is_no_record_is_refused(tmp_path, line):
+    (tmp_path / FILE).write_text(f"{line}\n")
+    with pytest.raises(InputError, match=r"records\.jsonl has a line that is no record of a run"):
+        read_records(tmp_path)
 
 
 def test_no_records_are_an_empty_list(tmp_path):

@@ -117,6 +117,13 @@ def test_a_run_over_several_processes_is_refused(toy_study, tmp_path):
         run_jobs(jobs, tmp_path, study="small")
 
 
+def test_a_process_that_srun_numbered_is_refused_instead_of_waiting_for_the_first(toy_study, tmp_path, monkeypatch):
+    jobs = plan(read_study(toy_study), "films")
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    with pytest.raises(InputError, match="a study trains every run in one process; for several devices start"):
+        run_jobs(jobs, tmp_path, study="small")
+
+
 def test_classic_and_generative_rows_make_one_table(toy_study, tmp_path):
     rows = {
         "slow": {},

@@ -78,6 +78,17 @@ def test_the_cap_in_the_file_counts_where_no_count_is_given(tmp_path):
         ({"parameters": {"a": {"min": 0.0, "max": 1.0}}}, "parameter 'a' in .* is a range; method=grid needs"),
         ({"parameters": {"a": {"min": 0.0}}}, "parameter 'a' in .* needs value, values, or min and max"),
         ({"parameters": {"a": {"min": 0, "max": 1, "distribution": "beta"}}}, "distribution of 'a'='beta' is unknown"),
+        ({"parameters": {"a": {"values": 3}}}, "values of 'a' in .*=3 is out of range; allowed: a list"),
+        ({"parameters": {"a": {"min": "x", "max": 1}}}, "min of 'a' in .*='x' is out of range; allowed: a number"),
+        (
+            {"parameters": {"a": {"min": 2, "max": 1}}},
+            "min of 'a' in .*=2 is out of range; allowed: a number > -inf and <=",
+        ),
+        (
+            {"parameters": {"a": {"min": 0, "max": 1, "distribution": "log_uniform_values"}}},
+            "min of 'a' in .*=0 is out of range; allowed: a number > 0",
+        ),
+        ({"run_cap": "x"}, "run_cap of .*='x' is out of range; allowed: an integer >= 1"),
     ],
 )
 def test_what_cannot_run_without_a_server_is_refused(tmp_path, changes, message):

@@ -86,7 +86,7 @@ class RecDataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hex digits of every array, id and text."""
+        """Sixteen hex digits of every array, id and text, and of whether items are held out."""
         digest = hashlib.sha256()
         for name in _ARRAYS:
             array = getattr(self, name)
@@ -94,6 +94,7 @@ class RecDataset:
             digest.update(f"{name} {kind}".encode())
             digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
         digest.update(json.dumps([getattr(self, name) for name in _LISTS]).encode())
+        digest.update(b"holds out items" * self.holds_out_items)  # tokenizers are fitted on the others then
         return digest.hexdigest()[:16]
 
     def save(self, folder: Path) -> None:

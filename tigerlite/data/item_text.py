@@ -68,13 +68,19 @@ def item_text(items: "pl.LazyFrame | None", item_ids: Sequence[str], config: Ite
     """Title, text and attributes of every item in `item_ids`; without an item table, titles alone (`item ID`).
 
     Raises:
-        InputError: on a column that is missing or holds no text, or with `missing: refuse` if an item has no text.
+        InputError: if the table has none of the items, on a column that is missing or holds no text, or with
+            `missing: refuse` if an item has no text.
     """
     if items is None:
         return ItemText([_fallback(item) for item in item_ids], None, None, 0)
     fields, title, attributes = _choose_columns(items.collect_schema(), config)
     wanted = list(dict.fromkeys([ITEM, *fields, title, *attributes]))
     rows = {row[ITEM]: row for row in items.select(wanted).collect(engine="streaming").iter_rows(named=True)}
+    if rows and not any(item in rows for item in item_ids):
+        raise InputError(
+            f"no id of the item table is one of the interactions' items: it has {next(iter(rows))!r}, they have {item_ids[0]!r}; "
+            "name the column of its ids (prepare.tabular.item_id), or write them as there"
+        )
     table = [rows.get(item, {}) for item in item_ids]
     texts = [_text([row.get(name) for name in fields], config) for row in table]
     without = [item for item, text in zip(item_ids, texts, strict=True) if not text]
@@ -82,7 +88,8 @@ def item_text(items: "pl.LazyFrame | None", item_ids: Sequence[str], config: Ite
         message = f"{len(without)} of {len(item_ids)} interacted items have no text (first: {without[0]!r})"
         if config.missing == "refuse":
             raise InputError(f"{message}; add them to the item table or set prepare.text.missing=fallback")
-        log.info("%s; their text is 'item ID'", message)
+        level = logging.WARNING if len(without) > len(item_ids) / 2 else logging.INFO
+        log.log(level, "%s; their text is 'item ID'", message)
     titles = [" ".join(_parts(row.get(title), config)) for row in table]
     found = [_attributes([row.get(name) for name in attributes], config) for row in table]
     return ItemText(

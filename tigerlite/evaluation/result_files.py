@@ -13,6 +13,7 @@ import numpy as np
 
 from tigerlite.config import InputError
 
+METRICS = "metrics.json"
 LISTS = "lists.safetensors"
 SLICES = "slices.json"
 BEYOND_ACCURACY = "beyond_accuracy.json"

@@ -7,7 +7,8 @@ encoded history and the teacher's vector of the target get from the quantiser. T
 
 Recommender side: bidirectional InfoNCE over the batch between the decoder's first state and the teacher's vector of the
 target. The released code keeps the first sample of each target; here every sample stays an anchor, and samples of the same
-target are no negatives of each other, so that no sample is lost and order does not matter. Both as released:
+target are no negatives of each other, so that no sample is lost and order does not matter. A batch of prefixes holds several
+targets of one sequence, which are negatives of each other; a batch of the released code hardly ever does. Both as released:
 `released_distillation.py`.
 """
 

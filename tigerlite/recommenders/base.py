@@ -9,6 +9,9 @@ from torch import Tensor
 
 from tigerlite.recommenders.best import best, in_places
 
+MAX_SCORES = 2**24
+"""Scores of a closed form that are held at a time: ordering them takes about 1 GB, however many items there are."""
+
 
 class Recommendations(NamedTuple):
     """Ranked items and scores, each (B, k); item 0 with score -inf marks places that could not be filled."""
@@ -65,6 +68,11 @@ class ScoringRecommender(Recommender):
         self, histories: Tensor, k: int, times: Tensor | None = None, exclude_history: bool = False
     ) -> Recommendations:
         """Rank the whole catalogue; see `Recommender.recommend`."""
+        rows = max(1, MAX_SCORES // self.scores(histories[:1]).shape[1])
+        parts = [self._ranked(part, k, exclude_history) for part in histories.split(rows)]
+        return Recommendations(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+    def _ranked(self, histories: Tensor, k: int, exclude_history: bool) -> Recommendations:
         scores = self.scores(histories).clone()
         if exclude_history:
             scores.scatter_(1, histories, -torch.inf)

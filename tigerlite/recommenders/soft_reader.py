@@ -142,8 +142,9 @@ class SoftReader(GenerativeRecommender):
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of weights, identifiers and item vectors."""
-        digest = hashlib.sha256(self.codes.cpu().numpy().tobytes())
+        """Hex digest of settings, weights, identifiers and item vectors."""
+        digest = hashlib.sha256(json.dumps(self.config.answering, sort_keys=True).encode())
+        digest.update(self.codes.cpu().numpy().tobytes())
         served = {**self.t5.state_dict(), ".items": self.catalogue_vectors()}
         if self.item_calibration is not None:
             served[".calibration"] = self.item_calibration

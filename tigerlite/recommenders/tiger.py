@@ -139,8 +139,9 @@ class TIGER(GenerativeRecommender):
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of the weights and codes."""
-        digest = hashlib.sha256(self.codes.cpu().numpy().tobytes())
+        """Hex digest of settings, weights and codes."""
+        digest = hashlib.sha256(json.dumps(self.config.answering, sort_keys=True).encode())
+        digest.update(self.codes.cpu().numpy().tobytes())
         for name, value in sorted(self._network().items()):
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
         if self.item_calibration is not None:

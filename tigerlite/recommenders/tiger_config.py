@@ -1,8 +1,9 @@
 """What TIGER can be told: network, objective, length of training, decoding in validation."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from tigerlite.config import check, check_choice
+from tigerlite.config import check, check_choice, to_dict
 from tigerlite.optim import OptimizerConfig
 from tigerlite.recommenders.scoring import SCORINGS
 from tigerlite.recommenders.t5_blocks import T5Config
@@ -75,6 +76,12 @@ class TIGERConfig:
     def unused(self) -> tuple[str, ...]:
         """What is off by default, so that results keep the names they had before there was a choice."""
         return tuple(name for name in ("copy", "keep_epochs") if not getattr(self, name))
+
+    @property
+    def answering(self) -> dict[str, Any]:
+        """The settings that the answers of a model with given weights follow from."""
+        names = ("max_history", "encoder_attention", "eos", "scoring")
+        return {"t5": to_dict(self.t5), **{name: getattr(self, name) for name in names}}
 
     @property
     def is_causal(self) -> bool:

@@ -99,13 +99,13 @@ class UniGRecTerms(nn.Module):
             targets: (B,) items.
         """
         terms, active, counts = {}, self.active(epoch), soft.counts.float()
-        if "reconstruction" in active:
-            errors = (tokenizer.reconstruct(soft.quantized) - soft.inputs).square().mean(dim=1)
-            terms["reconstruction"] = mean_over_processes(errors, counts)
-        if "uniformity" in active:
-            use = [mean_over_processes(shares, counts) for shares in soft.quantized.shares]
-            terms["uniformity"] = torch.stack([divergence_of_use(level) for level in use]).sum()
         with torch.autocast(states.device.type, enabled=False):
+            if "reconstruction" in active:
+                errors = (tokenizer.reconstruct(soft.quantized) - soft.inputs).square().mean(dim=1)
+                terms["reconstruction"] = mean_over_processes(errors, counts)
+            if "uniformity" in active:
+                use = [mean_over_processes(shares, counts) for shares in soft.quantized.shares]
+                terms["uniformity"] = torch.stack([divergence_of_use(level) for level in use]).sum()
             if "tokenizer_distillation" in active:
                 terms["tokenizer_distillation"] = self._tokenizer_side(tokenizer, pooled.float(), targets)
             if "recommender_distillation" in active:

@@ -11,7 +11,9 @@ import torch
 from tigerlite.artifacts import verify
 from tigerlite.config import InputError
 from tigerlite.data.dataset import RecDataset
+from tigerlite.evaluation.result_files import METRICS, read_results
 from tigerlite.recommenders.base import Recommender
+from tigerlite.recommenders.generative import GenerativeRecommender
 from tigerlite.recommenders.new_item_share import NewItemShare
 from tigerlite.recommenders.saved import load_recommender
 from tigerlite.recommenders.soft_reader import SoftReader
@@ -54,7 +56,8 @@ class Predictor:
 
     @classmethod
     def load(cls, run: str | Path) -> "Predictor":
-        """Load a finished run: the output folder of a pipeline, or its `run.json`.
+        """Load a finished run: the output folder of a pipeline, or its `run.json`. It decodes as it was evaluated, if it was
+        (`evaluate.decoding`, `evaluate.n_beams`), otherwise by a beam of 50.
 
         Raises:
             InputError: if there is no finished run, or its files were altered.
@@ -67,7 +70,11 @@ class Predictor:
         for folder in (folders["prepare"], model_folder):
             verify(folder)
         dataset = RecDataset.load(folders["prepare"])
-        return cls(load_recommender(model_folder), dataset.item_ids, dataset.titles, folders.get("tokenize"))
+        model = load_recommender(model_folder)
+        if "evaluate" in folders and isinstance(model, GenerativeRecommender):
+            settings = read_results(folders["evaluate"], METRICS)["settings"]
+            model.decoding, model.n_beams = settings["decoding"], settings["n_beams"]
+        return cls(model, dataset.item_ids, dataset.titles, folders.get("tokenize"))
 
     def recommend(
         self,
@@ -99,6 +106,8 @@ class Predictor:
             raise InputError(f"k={k} is out of range; allowed: an integer >= 1")
         known, unknown = [], []
         for number, history in enumerate(histories, start=1):
+            if isinstance(history, str):
+                raise InputError(f"history {number} is the text {history!r}; give a list of item ids for each user")
             ids = [str(item) for item in history]
             known.append([self._items[item] for item in ids if item in self._items])
             unknown.append([item for item in ids if item not in self._items])
@@ -115,7 +124,7 @@ class Predictor:
         if new_item_share:
             added = range(self._n_trained + 1, len(self.item_ids) + 1)
             model = NewItemShare(model, added, new_item_share, new_item_codes)
-        ranked, scores = model.recommend(_padded(known), k, read, exclude_history)
+        ranked, scores = model.recommend(_padded(known), min(k, len(self.item_ids)), read, exclude_history)
         return [
             self._answer(items, values, missing)
             for items, values, missing in zip(ranked.tolist(), scores.tolist(), unknown, strict=True)
@@ -202,6 +211,9 @@ def _padded(rows: Sequence[Sequence[int]]) -> torch.Tensor:
 def _seconds(moment: int, number: int) -> int:
     """A time as int, of history `number`."""
     try:
-        return operator.index(moment)
+        seconds = operator.index(moment)
     except TypeError:
-        raise InputError(f"history {number} has the time {moment!r}; give whole seconds (Unix time)") from None
+        seconds = None
+    if seconds is None or abs(seconds) >= 2**63:
+        raise InputError(f"history {number} has the time {moment!r}; give whole seconds (Unix time)")
+    return seconds

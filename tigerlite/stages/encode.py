@@ -5,12 +5,13 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tigerlite.config import ConfigError, InputError, check_choice
+from tigerlite.config import ConfigError, InputError, check_choice, fingerprint
 from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders import ENCODERS
 from tigerlite.encoders.attributes import AttributesConfig, encode_attributes
 from tigerlite.encoders.embeddings import ItemEmbeddings, read_matrix
 from tigerlite.encoders.text import TextEncoderConfig
+from tigerlite.row_ids import rows_of_items
 from tigerlite.stages.sources import Source, source_of
 from tigerlite.stages.text_shards import SHARDS, embed_texts
 from tigerlite.stages.trainer_config import Context
@@ -27,7 +28,10 @@ class FileConfig:
     """Embeddings that were made elsewhere."""
 
     path: Path | None = None
-    """An .npy file (N, D) of finite numbers; row i belongs to item id i + 1 of the prepared data."""
+    """An .npy file (rows, D) of finite numbers."""
+    ids: Path | None = None
+    """Text file of your item ids, one a line, that names each row; rows of items that are not in the prepared data are left
+    out. None: there is a row per item of the prepared data, in the order of `items.json` of the prepare stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,9 @@ def source(config: EncodeConfig) -> Source | None:
             raise InputError(
                 f"embedding file {config.file.path} does not exist; give an .npy file of shape (items, dimensions)"
             )
-        return source_of([config.file.path], config.file.path.parent)
+        files = [file for file in (config.file.path, config.file.ids) if file is not None]
+        sources = [source_of([file], file.parent) for file in files]
+        return sources[0] if len(sources) == 1 else Source(fingerprint(*(one.fingerprint for one in sources)))
     if config.method != "text" or config.text.model is None:
         return None
     folder = Path(config.text.model).expanduser()
@@ -103,6 +109,9 @@ def run(
         matrix = encode_attributes(dataset.attributes, config.attributes)
     else:
         matrix = read_matrix(config.file.path)
+        if config.file.ids is not None:
+            ids, path = config.file.ids, config.file.path
+            matrix = matrix[rows_of_items(ids, path, len(matrix), dataset.item_ids, "encode.file.ids")]
     embeddings = ItemEmbeddings(matrix, dataset.n_items)
     embeddings.save(out)
     shutil.rmtree(out / SHARDS, ignore_errors=True)

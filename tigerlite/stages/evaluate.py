@@ -16,6 +16,7 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import item_counts, row_batches
 from tigerlite.evaluation.cold import cold_slice
 from tigerlite.evaluation.ranking import CUTOFFS, ranks_in_list, summarise
+from tigerlite.evaluation.result_files import METRICS
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.baselines.closed_forms import CLOSED_FORMS, closed_form
 from tigerlite.recommenders.generative import GenerativeRecommender
@@ -33,7 +34,6 @@ from tigerlite.stages.trainer_config import Context
 VERSION = 1
 TRAINS = False
 
-METRICS = "metrics.json"
 RANKS = "ranks.parquet"
 EXAMPLES = "examples.json"
 COLD = "cold.json"

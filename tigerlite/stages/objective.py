@@ -176,7 +176,7 @@ def _front_greater(
             ) from None
     shares = targets if config.items == "popularity" else None
     found = disambiguation(codes, rows, dispersion=config.dispersion, shares=shares)
-    weights = front_greater_weights(found, form=config.form, gamma=config.gamma)
+    weights = front_greater_weights(found, form=config.form, gamma=config.gamma, mu_0=config.mu_0)
     if bool((weights[1:] > weights[:-1] + 1e-6).any()):
         log.info("front_greater: the weights do not fall from level to level: %s", _rounded(weights))
     facts = {"dispersion": found.dispersion.tolist(), "gain": found.gain.tolist(), "weights": weights.tolist()}

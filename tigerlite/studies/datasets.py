@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from tigerlite.config import ConfigError
 from tigerlite.studies.plan import Study
+from tigerlite.yaml_file import read_yaml
 
 GIVEN = "--config="
 
@@ -40,7 +39,9 @@ def dataset_names(study: Study, chosen: str | None, flags: Sequence[str]) -> lis
 def sets_data(file: Path) -> bool:
     """Whether a config file says what data to prepare, as those of data sets do and presets and methods do not."""
     try:
-        values = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        values = read_yaml(file, "config file")
+    except ConfigError:
+        if not file.exists():
+            raise
         return False  # what is wrong with it is said where it is parsed
-    return isinstance(values, dict) and any(str(key).split(".")[0] == "prepare" for key in values)
+    return any(str(key).split(".")[0] == "prepare" for key in values)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tigerlite.config import ConfigError, check, check_choice, decisive, fingerprint, parse, to_dict
+from tigerlite.command_line import parse
+from tigerlite.config import ConfigError, check, check_choice, decisive, fingerprint, to_dict
 from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.stages import calibrate, encode, evaluate, fuse, prepare, recommend, tokenize
 from tigerlite.stages.pipeline_config import PipelineConfig
@@ -170,7 +171,7 @@ def _row_config(study: Study, row: str, dataset: str, flags: Sequence[str], data
     for name in (PUBLISHED, ROWS):
         data_layer.pop(name, None)
     given = [flag for flag in flags if flag.startswith("--config=")]
-    files = [*data_layer.pop(FILES, []), *row_layer.pop(FILES, []), *study.config.configs]
+    files = [*_files(data_layer), *_files(row_layer), *study.config.configs]
     data_values = flatten(data_layer)
     if data is not None and "prepare.folder" in data_values:
         data_values["prepare.folder"] = data / data_values["prepare.folder"]
@@ -191,6 +192,12 @@ def _row_config(study: Study, row: str, dataset: str, flags: Sequence[str], data
     if not (config.pretrain.enabled or config.finetune.enabled):
         raise ConfigError(f"row '{row}' of study '{study.name}' trains nothing; set finetune.enabled=true")
     return dataclasses.replace(config, until="evaluate")
+
+
+def _files(layer: dict[str, Any]) -> list[str]:
+    """Takes the config files out of a layer; a single one needs no list."""
+    files = layer.pop(FILES, [])
+    return [files] if isinstance(files, str) else files
 
 
 def _rows_here(study: Study, dataset: str) -> Mapping[str, Mapping[str, Any] | None]:

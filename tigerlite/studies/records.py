@@ -4,7 +4,6 @@ Lines are only ever appended. A line that a crash cut short is skipped, and the 
 from the folder of the records and the data's folder is left out, so that records can be moved and published.
 """
 
-import contextlib
 import csv
 import json
 import logging
@@ -100,10 +99,13 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
         return []
     records = []
     for line in lines:
-        # Cut short by a crash, or being written at this moment.
-        with contextlib.suppress(ValueError):
+        try:
             record = json.loads(line)
-            records.append({**record, "ranks": os.path.normpath(folder / record["ranks"])})
+        except ValueError:  # cut short by a crash, or being written at this moment
+            continue
+        if not (isinstance(record, dict) and "ranks" in record):
+            raise InputError(f"{folder / FILE} has a line that is no record of a run; give the folder of a study")
+        records.append({**record, "ranks": os.path.normpath(folder / record["ranks"])})
     return records
 
 

@@ -14,7 +14,7 @@ import torch
 
 from tigerlite.claims import claimed
 from tigerlite.config import InputError
-from tigerlite.distributed import world_size
+from tigerlite.distributed import rank, world_size
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.studies.plan import Job
@@ -95,7 +95,7 @@ def _folders(config: PipelineConfig) -> tuple[set[str], set[str]]:
 def _refuse_distributed(jobs: Sequence[Job]) -> None:
     for job in jobs:
         trainer = job.config.trainer
-        if world_size() > 1 or trainer.resolved("devices") * trainer.resolved("num_nodes") > 1:
+        if world_size() > 1 or rank() > 0 or trainer.resolved("devices") * trainer.resolved("num_nodes") > 1:
             raise InputError(
                 "a study trains every run in one process; for several devices start the same command once per device "
                 "(the processes share the runs), each with its own CUDA_VISIBLE_DEVICES"

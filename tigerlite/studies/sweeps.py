@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from tigerlite.config import ConfigError, check_choice
+from tigerlite.config import ConfigError, check, check_choice
 from tigerlite.studies.datasets import GIVEN, sets_data
 from tigerlite.studies.plan import Study, StudyConfig
+from tigerlite.yaml_file import read_yaml
 
 SEED = 0
 """Of random draws: a sweep that is continued draws the same combinations."""
@@ -66,14 +66,11 @@ def read_sweep(file: Path, *, seeds: tuple[int, ...], count: int | None = None) 
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        sweep = yaml.safe_load(file.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"sweep file {file} does not exist") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"sweep file {file} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(sweep, dict) or not isinstance(sweep.get("parameters"), dict) or not sweep["parameters"]:
+    sweep = read_yaml(file, "sweep file")
+    if not isinstance(sweep.get("parameters"), dict) or not sweep["parameters"]:
         raise ConfigError(f"{file} is not a sweep: it has no `parameters`")
+    cap = sweep.get("run_cap", 1)
+    check(isinstance(cap, int) and cap >= 1, f"run_cap of {file}", cap, "an integer >= 1")
     return sweep
 
 
@@ -82,14 +79,21 @@ def _choice(file: Path, key: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ConfigError(f"parameter '{key}' in {file} needs value, values, or min and max")
     if "values" in given:
+        named = f"values of '{key}' in {file}"
+        check(isinstance(given["values"], list) and len(given["values"]) > 0, named, given["values"], "a list")
         return {"distribution": "categorical", **given}
     if "value" in given:
         return {**given, "distribution": "constant"}
     if "min" not in given or "max" not in given:
         raise ConfigError(f"parameter '{key}' in {file} needs value, values, or min and max")
+    for bound in ("min", "max"):
+        check(isinstance(given[bound], int | float), f"{bound} of '{key}' in {file}", given[bound], "a number")
     whole = isinstance(given["min"], int) and isinstance(given["max"], int)
     choice = {"distribution": "int_uniform" if whole else "uniform", **given}
     check_choice(f"distribution of '{key}'", choice["distribution"], DISTRIBUTIONS)
+    lowest = 0 if choice["distribution"] == "log_uniform_values" else -math.inf
+    fits = lowest < given["min"] <= given["max"]
+    check(fits, f"min of '{key}' in {file}", given["min"], f"a number > {lowest} and <= max={given['max']}")
     return choice
 
 

@@ -6,7 +6,6 @@ the prepared order, has to come with it.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tigerlite.config import InputError
+from tigerlite.row_ids import rows_of_items
 
 ORDERS = ("ids", "prepared")
 
@@ -85,7 +85,12 @@ def read_collaborative(
                 f"or name the rows with {section}.order=ids"
             )
         return Collaborative(matrix)
-    return Collaborative(matrix[_rows(ids, file, len(matrix), item_ids, section)])
+    if ids is None:
+        raise InputError(
+            f"{file} does not say which row is which item; set {section}.ids to a text file with one item id a "
+            f"line, or {section}.order=prepared if row i is item id i + 1 of the prepared data"
+        )
+    return Collaborative(matrix[rows_of_items(ids, file, len(matrix), item_ids, f"{section}.ids")])
 
 
 def _read(file: Path, section: str) -> np.ndarray:
@@ -106,31 +111,3 @@ def _read(file: Path, section: str) -> np.ndarray:
     if matrix.ndim != 2:
         raise InputError(f"collaborative embeddings {file} have shape {matrix.shape}; allowed: (items, dimensions)")
     return matrix
-
-
-def _rows(ids: Path | None, file: Path, n_rows: int, item_ids: Sequence[str], section: str) -> np.ndarray:
-    """Row (N,) of each item by the list of ids."""
-    if ids is None:
-        raise InputError(
-            f"{file} does not say which row is which item; set {section}.ids to a text file with one item id a "
-            f"line, or {section}.order=prepared if row i is item id i + 1 of the prepared data"
-        )
-    try:
-        names = ids.read_text().splitlines()
-    except FileNotFoundError:
-        raise InputError(f"list of item ids {ids} does not exist; set {section}.ids") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"list of item ids {ids} cannot be read as text: {error}") from None
-    if len(names) != n_rows:
-        raise InputError(f"{ids} names {len(names)} items but {file} has {n_rows} rows; give one id for each row")
-    places = {name: row for row, name in enumerate(names)}
-    if len(places) < len(names):
-        name, count = Counter(names).most_common(1)[0]
-        raise InputError(f"{ids} names the item {name!r} {count} times; give each row another id")
-    missing = [item for item in item_ids if item not in places]
-    if missing:
-        raise InputError(
-            f"{ids} lacks {len(missing)} of the data set's {len(item_ids)} items, e.g. {missing[0]!r}; its first id is "
-            f"{names[0]!r}: check that both count from the same number"
-        )
-    return np.array([places[item] for item in item_ids], dtype=np.int64)

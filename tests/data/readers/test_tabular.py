@@ -136,6 +136,7 @@ def test_something_else_than_a_data_frame_is_refused():
         tables_from_frames([1], None, TabularConfig())
 
 
-def test_a_separator_of_two_characters_is_refused():
-    with pytest.raises(ConfigError, match="separator='::' is out of range; allowed: one character, or null"):
-        TabularConfig(separator="::")
+@pytest.mark.parametrize("separator", ["::", "é", ""])
+def test_a_separator_that_is_not_one_byte_is_refused(separator):
+    with pytest.raises(ConfigError, match=f"separator='{separator}' is out of range; allowed: one character of ASCII"):
+        TabularConfig(separator=separator)

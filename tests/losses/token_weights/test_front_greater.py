@@ -78,6 +78,14 @@ def test_the_power_form_joins_gain_and_uniform_and_forgets_the_scale():
         )
 
 
+def test_log1p_on_a_stated_scale_forgets_that_of_the_embeddings():
+    gain, log1p, _ = GAINS["yelp rq"]
+    for scale in (1.0, 1 / 30, 7.0):
+        found = Disambiguation(torch.tensor([sum(gain) * scale]), torch.tensor(gain) * scale)
+        weights = front_greater_weights(found, form="log1p", mu_0=sum(gain))
+        torch.testing.assert_close(weights, torch.tensor(log1p), atol=1e-3, rtol=0)
+
+
 def test_embeddings_that_are_all_equal_are_refused():
     found = disambiguation(torch.tensor([[0], [1]]), torch.ones(2, 3))
     with pytest.raises(InputError, match="no code of any level tells items apart"):
@@ -101,6 +109,8 @@ def test_items_without_any_weight_are_refused():
         ({"form": "log"}, "form='log' is unknown; allowed: gain, log1p, power"),
         ({"items": "popular"}, "did you mean 'popularity'"),
         ({"gamma": 0.0}, "gamma=0.0 is out of range; allowed: a number > 0"),
+        ({"mu_0": -1.0}, "mu_0=-1.0 is out of range; allowed: a number >= 0"),
+        ({"mu_0": 2.0}, "mu_0=2.0 sets a scale, which form=gain does not depend on; set form=log1p"),
         ({"whiten": -1}, "whiten=-1 is out of range"),
     ],
 )

@@ -48,7 +48,8 @@ class TabularConfig:
     """What divides columns of text tables; None = comma for .csv, tab for .tsv."""
 
     def __post_init__(self) -> None:
-        check(self.separator is None or len(self.separator) == 1, "separator", self.separator, "one character, or null")
+        single = self.separator is None or len(self.separator.encode()) == 1
+        check(single, "separator", self.separator, "one character of ASCII, or null")
 
 
 def read(folder: Path, config: TabularConfig) -> Tables:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tigerlite.config import InputError, check, check_choice
+from tigerlite.config import ConfigError, InputError, check, check_choice
 
 DISPERSIONS = ("squared", "distance")
 FORMS = ("gain", "log1p", "power")
@@ -29,6 +29,9 @@ class FrontGreaterConfig:
     """squared (mean squared distance to the centroid, the paper) or distance (not squared, the authors' code)."""
     form: str = "gain"
     """Weights ~ gain: delta (the paper); log1p: log(1 + delta) (the authors' code); power: (delta / mu_0) ** gamma."""
+    mu_0: float = 0.0
+    """Of form=log1p: gains are scaled until the dispersion of all items is this; 0 = on the scale that the embeddings have.
+    26.8 is that of Yelp in the authors' embeddings; with embeddings of unit length log(1 + delta) is nearly delta."""
     gamma: float = 0.5
     """Exponent of form=power: 1 = gain, towards 0 = uniform over the levels with a gain."""
     items: str = "uniform"
@@ -40,6 +43,11 @@ class FrontGreaterConfig:
         check_choice("dispersion", self.dispersion, DISPERSIONS)
         check_choice("form", self.form, FORMS)
         check_choice("items", self.items, ITEM_SHARES)
+        check(self.mu_0 >= 0, "mu_0", self.mu_0, "a number >= 0")
+        if self.mu_0 and self.form != "log1p":
+            raise ConfigError(
+                f"mu_0={self.mu_0} sets a scale, which form={self.form} does not depend on; set form=log1p"
+            )
         check(self.gamma > 0, "gamma", self.gamma, "a number > 0")
         check(self.whiten >= 0, "whiten", self.whiten, "an integer >= 0")
 
@@ -90,8 +98,10 @@ def disambiguation(
     return Disambiguation(mu, mu[:-1] - mu[1:])
 
 
-def front_greater_weights(found: Disambiguation, *, form: str = "gain", gamma: float = 1.0) -> Tensor:
-    """Weights (L,) of the levels, mean 1.
+def front_greater_weights(
+    found: Disambiguation, *, form: str = "gain", gamma: float = 1.0, mu_0: float = 0.0
+) -> Tensor:
+    """Weights (L,) of the levels, mean 1; see `FrontGreaterConfig` for the arguments.
 
     Raises:
         InputError: if no level has a gain.
@@ -108,7 +118,7 @@ def front_greater_weights(found: Disambiguation, *, form: str = "gain", gamma: f
             "or use another objective than front_greater"
         )
     if form == "log1p":
-        raw = gain.log1p()
+        raw = (gain * (mu_0 / found.dispersion[0] if mu_0 else 1.0)).log1p()
     elif form == "power":
         raw = torch.where(gain > 0, (gain / found.dispersion[0]) ** gamma, 0.0)
     else:
