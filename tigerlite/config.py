@@ -125,6 +125,13 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
+def reseeded(config: Config, seed: int) -> Config:
+    """The config with another seed, its own and that of every section that has one."""
+    parts = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    seeded = {name: dataclasses.replace(part, seed=seed) for name, part in parts.items() if hasattr(part, "seed")}
+    return dataclasses.replace(config, **seeded, **({"seed": seed} if "seed" in parts else {}))
+
+
 def known_keys(cls: type, prefix: str = "") -> list[str]:
     """Every dotted key of a config class, sections included."""
     hints = typing.get_type_hints(cls)

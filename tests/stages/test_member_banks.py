@@ -8,7 +8,7 @@ import torch
 from toy_catalogues import clusters, one_user
 
 from tigerlite.callbacks.checkpoint_ensemble import central_order, window_epochs
-from tigerlite.config import ConfigError, InputError, fingerprint
+from tigerlite.config import ConfigError, InputError, fingerprint, reseeded
 from tigerlite.data.dataset import RecDataset
 from tigerlite.encoders.embeddings import ItemEmbeddings
 from tigerlite.stages import tokenize
@@ -99,7 +99,7 @@ def test_independent_members_are_single_tokenizers_of_successive_seeds(tmp_path)
     bank = build(replace(WINDOW, members=2, ensemble="independent"), tmp_path / "both")
     assert [member["seed"] for member in bank.provenance["members"]] == [0, 1]
     for seed in (0, 1):
-        single = build(replace(WINDOW, members=1).with_seed(seed), tmp_path / str(seed))
+        single = build(reseeded(replace(WINDOW, members=1), seed), tmp_path / str(seed))
         assert torch.equal(single.primary[:, :-1], bank.codes[seed, :, :-1])
     codes = load_tokenizer(tmp_path / "both").encode(torch.from_numpy(items().matrix))
     assert torch.equal(codes, bank.primary[1:, :-1])

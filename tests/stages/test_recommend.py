@@ -10,7 +10,7 @@ import pytest
 import torch
 from toy_catalogues import circle, grid
 
-from tigerlite.config import InputError, to_dict
+from tigerlite.config import InputError, reseeded, to_dict
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_positions
 from tigerlite.optim import OptimizerConfig
@@ -81,7 +81,7 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(dataset, ba
     fingerprints = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         (tmp_path / name).mkdir()
-        fingerprints.append(recommend.run(CONFIG.with_seed(seed), dataset, bank, out=tmp_path / name).fingerprint)
+        fingerprints.append(recommend.run(reseeded(CONFIG, seed), dataset, bank, out=tmp_path / name).fingerprint)
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
@@ -100,7 +100,7 @@ def test_training_continues_from_the_weights_of_a_base(dataset, bank, tmp_path, 
     monkeypatch.setattr(TIGER, "training_step", watch)
     second = tmp_path / "second"
     second.mkdir()
-    recommend.run(CONFIG.with_seed(5), dataset, bank, base, out=second)
+    recommend.run(reseeded(CONFIG, 5), dataset, bank, base, out=second)
     torch.testing.assert_close(seen[0], weights(base))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tigerlite.config import ConfigError, InputError
+from tigerlite.config import ConfigError, InputError, reseeded
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero, world_size
 from tigerlite.encoders.embeddings import ItemEmbeddings
@@ -197,12 +197,12 @@ def test_imported_identifiers_take_the_nearest_free_code_where_embeddings_exist(
     assert len(bank.primary[1:].unique(dim=0)) == 6
 
 
-def test_with_seed_reaches_every_seed(tmp_path):
-    assert config().with_seed(7).rqvae.seed == 7
+def test_a_seed_reaches_every_section(tmp_path):
+    assert reseeded(config(), 7).rqvae.seed == 7
     wide = ImportedConfig(codebook_sizes=(2, 1000))
     settings = config(method="imported", collisions="random_free", imported=wide)
     first, again, other = (
-        tokenize.run(settings.with_seed(seed), None, imported_dataset(), out=tmp_path).fingerprint for seed in (1, 1, 2)
+        tokenize.run(reseeded(settings, seed), None, imported_dataset(), out=tmp_path).fingerprint for seed in (1, 1, 2)
     )
     assert first == again != other
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy_catalogues import clusters, one_user
 
-from tigerlite.config import InputError, decisive, fingerprint
+from tigerlite.config import InputError, decisive, fingerprint, reseeded
 from tigerlite.data.dataset import RecDataset
 from tigerlite.data.sequences import training_items
 from tigerlite.encoders.embeddings import ItemEmbeddings
@@ -142,7 +142,7 @@ def test_sections_that_are_not_used_are_in_no_fingerprint():
 
 
 def test_a_seed_reaches_the_closed_forms():
-    config = TokenizeConfig().with_seed(7)
+    config = reseeded(TokenizeConfig(), 7)
     assert {getattr(config, name).seed for name in ("rqvae", *CLOSED_FORM)} == {7}
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from toy_catalogues import one_user
 
-from tigerlite.config import ConfigError, InputError, fingerprint, from_dict
+from tigerlite.config import ConfigError, InputError, fingerprint, from_dict, reseeded
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero, world_size
 from tigerlite.encoders.embeddings import ItemEmbeddings
@@ -115,7 +115,7 @@ def test_sections_name_a_result_where_they_are_used():
     assert fingerprint(config(letter={"alpha": 0.5})) != fingerprint(config())
     assert fingerprint(config(rqvae={"seed": 3})) != fingerprint(config())
     assert fingerprint(config(letter={"file": "elsewhere.npy", "order": "prepared"})) == fingerprint(config())
-    assert config().with_seed(7).rqvae.seed == 7
+    assert reseeded(config(), 7).rqvae.seed == 7
 
 
 @pytest.fixture

@@ -46,7 +46,8 @@ def test_a_preset_or_a_method_names_no_data_set(flag):
         dataset_names(NONE, None, [preset])
 
 
-def test_a_file_that_cannot_be_read_is_left_to_the_parser(tmp_path, flag):
+def test_a_broken_file_is_left_to_the_parser_and_a_missing_one_is_named(tmp_path, flag):
     flag("broken.yaml", "prepare: [")
-    for name in ("broken.yaml", "none.yaml"):
-        assert not sets_data(tmp_path / name)
+    assert not sets_data(tmp_path / "broken.yaml")
+    with pytest.raises(ConfigError, match="config file .*none.yaml does not exist"):
+        sets_data(tmp_path / "none.yaml")

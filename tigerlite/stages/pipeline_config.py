@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tigerlite.config import ConfigError, check_choice, to_dict
+from tigerlite.config import ConfigError, check_choice, reseeded, to_dict
 from tigerlite.stages import soft_inputs
 from tigerlite.stages.calibrate import CalibrateConfig
 from tigerlite.stages.encode import EncodeConfig
@@ -204,8 +204,8 @@ class PipelineConfig:
             return self
         return replace(
             self,
-            teacher=self.teacher.with_seed(self.seed),
-            tokenize=self.tokenize.with_seed(self.seed),
-            pretrain=self.pretrain.with_seed(self.seed),
-            finetune=self.finetune.with_seed(self.seed),
+            teacher=reseeded(self.teacher, self.seed),
+            tokenize=reseeded(self.tokenize, self.seed),
+            pretrain=reseeded(self.pretrain, self.seed),
+            finetune=reseeded(self.finetune, self.seed),
         )

@@ -1,6 +1,6 @@
 """What `pretrain`, `finetune` and `teacher` can be told: which recommender, its objective, which identifiers."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tigerlite.config import ConfigError, check_choice
@@ -88,7 +88,3 @@ class RecommendConfig:
     def needs_teacher(self) -> bool:
         """Whether it distils from a teacher's item embeddings."""
         return self.enabled and self.method == "unigrec" and self.unigrec.needs_teacher
-
-    def with_seed(self, seed: int) -> "RecommendConfig":
-        """The same config with another seed everywhere."""
-        return replace(self, tiger=replace(self.tiger, seed=seed), nextitem=replace(self.nextitem, seed=seed))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from tigerlite.callbacks.checkpoint_ensemble import window_epochs
-from tigerlite.config import InputError
+from tigerlite.config import InputError, reseeded
 from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
 from tigerlite.encoders.embeddings import ItemEmbeddings
@@ -129,7 +129,7 @@ def _members(
     elif config.ensemble == "independent":
 
         def train(number: int, folder: Path) -> Member | None:
-            seeded = config.with_seed(config.rqvae.seed + number)
+            seeded = reseeded(config, config.rqvae.seed + number)
             coded = train_rqvae(seeded, matrix, dataset, folder, context, collaborative)
             return coded and Member(coded.codes, resolve(seeded, coded, late), {"seed": seeded.rqvae.seed})
 

@@ -1,9 +1,9 @@
 """What `tokenize` can be told: the method, how collisions are resolved, how many identifiers per item."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tigerlite.config import ConfigError, check, check_choice
-from tigerlite.tokenizers import CLOSED_FORM, SOFT, TOKENIZERS, TRAINED
+from tigerlite.tokenizers import SOFT, TOKENIZERS, TRAINED
 from tigerlite.tokenizers.collisions import COLLISIONS
 from tigerlite.tokenizers.hierarchical import HierarchicalConfig
 from tigerlite.tokenizers.imported import ImportedConfig
@@ -114,8 +114,3 @@ class TokenizeConfig:
     def needs_collaborative(self) -> bool:
         """Whether the stage reads collaborative item embeddings."""
         return self.method == "letter" and self.letter.alpha > 0
-
-    def with_seed(self, seed: int) -> "TokenizeConfig":
-        """The same config with another seed everywhere."""
-        seeded = {name: replace(getattr(self, name), seed=seed) for name in ("rqvae", *SOFT, *CLOSED_FORM)}
-        return replace(self, seed=seed, **seeded)

@@ -37,7 +37,11 @@ def dataset_names(study: Study, chosen: str | None, flags: Sequence[str]) -> lis
 
 
 def sets_data(file: Path) -> bool:
-    """Whether a config file says what data to prepare, as those of data sets do and presets and methods do not."""
+    """Whether a config file says what data to prepare, as those of data sets do and presets and methods do not.
+
+    Raises:
+        ConfigError: if there is no such file.
+    """
     try:
         values = read_yaml(file, "config file")
     except ConfigError:

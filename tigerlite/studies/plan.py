@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tigerlite.command_line import parse
-from tigerlite.config import ConfigError, check, check_choice, decisive, fingerprint, to_dict
+from tigerlite.config import ConfigError, check, check_choice, decisive, fingerprint, reseeded, to_dict
 from tigerlite.losses.token_weights.fitted import TokenWeights
 from tigerlite.stages import calibrate, encode, evaluate, fuse, prepare, recommend, tokenize
 from tigerlite.stages.pipeline_config import PipelineConfig
@@ -162,7 +162,7 @@ def with_seed(config: PipelineConfig, seed: int, seeds_set: str) -> PipelineConf
     if seeds_set == "tokenizer":
         return dataclasses.replace(config, seed=seed).seeded()
     return dataclasses.replace(
-        config, pretrain=config.pretrain.with_seed(seed), finetune=config.finetune.with_seed(seed)
+        config, pretrain=reseeded(config.pretrain, seed), finetune=reseeded(config.finetune, seed)
     )
 
 
