@@ -71,11 +71,13 @@ class Runs:
             self.found.remove(name)
             part = folder.with_name(folder.name + ".part")
             part.mkdir(parents=True, exist_ok=True)
+            continued = any(part.iterdir())
             started = time.time()
             with _name_full_disk(self.out):
                 stage.run(config, *inputs, out=part, context=replace(self.context, stage=name))
                 if is_rank_zero():
-                    _write_provenance(part, name, stage, config, inputs, time.time() - started)
+                    cost = {"seconds": round(time.time() - started, 2), "continued": continued}
+                    _write_provenance(part, name, stage, config, inputs, cost)
                     seal(part, folder)
 
         if is_rank_zero():
@@ -174,8 +176,9 @@ def _name_full_disk(out: Path) -> Iterator[None]:
 
 
 def _write_provenance(
-    part: Path, name: str, stage: Stage, config: Any, inputs: tuple[Any, ...], seconds: float
+    part: Path, name: str, stage: Stage, config: Any, inputs: tuple[Any, ...], cost: dict[str, Any]
 ) -> None:
+    """What made a folder, from what, where, and what it cost; `continued`: seconds are those after an interruption alone."""
     packages = ("torch", "lightning", "transformers", "numpy", "polars", "faiss-cpu")
     versions = {}
     for package in packages:
@@ -186,7 +189,7 @@ def _write_provenance(
         "version": stage.VERSION,
         "config": to_dict(config),
         "inputs": [None if item is None else item.fingerprint for item in inputs],
-        "seconds": round(seconds, 2),
+        **cost,
         "host": platform.platform(),
         "python": platform.python_version(),
         "packages": versions,

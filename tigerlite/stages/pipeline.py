@@ -50,6 +50,8 @@ class Run:
     model: Recommender | None = None
     evaluation: Evaluation | None = None
     folders: dict[str, Path] = field(default_factory=dict)
+    built: list[str] = field(default_factory=list)
+    """Stages that this call made; the others were finished, or another job made them."""
 
 
 def train(config: PipelineConfig, tables: "Tables | None" = None) -> Run:
@@ -65,6 +67,7 @@ def train(config: PipelineConfig, tables: "Tables | None" = None) -> Run:
     runs = Runs(config.out, Context(trainer=config.trainer, tracker=tracker))
     try:
         result = _chain(config, runs, tables)
+        result.built = [name for name in runs.folders if name not in runs.found]
         for name in runs.found:
             tracker.replay(name, runs.folders[name])
     finally:

@@ -48,6 +48,8 @@ def describe(job: Job, run: Run) -> dict[str, Any]:
         "settings": run.evaluation.settings,
         "validation": {stage: best_validation(folder) for stage, folder in trained.items()},
         "seconds": {stage: _provenance(folder)["seconds"] for stage, folder in run.folders.items()},
+        # What was interrupted was paid for before: seconds cover the last process alone and are not to be averaged.
+        "continued": [stage for stage, folder in run.folders.items() if _provenance(folder).get("continued")],
         "updates": {stage: updates(folder) for stage, folder in trained.items()},
         "identifiers": identifiers(run.folders["tokenize"]) if "tokenize" in run.folders else None,
         "n_parameters": run.model.n_parameters,

@@ -16,7 +16,6 @@ from tigerlite.claims import claimed
 from tigerlite.config import InputError
 from tigerlite.distributed import rank, world_size
 from tigerlite.stages.pipeline import train
-from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.studies.plan import Job
 from tigerlite.studies.records import TRAINED, append_record, describe, read_records, select
 
@@ -67,29 +66,17 @@ def _run(job: Job, study: str) -> dict[str, Any]:
     log.info("%s, %s, seed %d starts", job.dataset, job.row, job.seed)
     tracking = replace(job.config.tracking, name=f"{job.row}, seed {job.seed}")
     config = replace(job.config, tracking=replace(tracking, group=tracking.group or f"{study}/{job.dataset}"))
-    begun, finished = _folders(config)
     reset_peak_memory()
     run = train(config)
-    built = [stage for stage, stage_folder in run.folders.items() if stage_folder.name not in finished]
-    # What ended in a crash was paid for before: seconds cover the last process alone and are not to be averaged.
-    continued = [stage for stage in built if run.folders[stage].name in begun]
     whole = [stage for stage in TRAINED if stage in run.folders]
-    memory = peak_memory_gib() if whole and set(whole) <= set(built) else None
+    memory = peak_memory_gib() if whole and set(whole) <= set(run.built) else None
     return {
         "study": study,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         **describe(job, run),
-        "built": built,
-        "continued": continued,
+        "built": run.built,
         "peak_memory_gib": memory,
     }
-
-
-def _folders(config: PipelineConfig) -> tuple[set[str], set[str]]:
-    """Names of the stage folders that an interrupted process left, and of the finished ones."""
-    names = [path.name for path in config.out.glob("*-*") if path.is_dir()]
-    parts = {name.removesuffix(".part") for name in names if name.endswith(".part")}
-    return parts, {name for name in names if "." not in name}
 
 
 def _refuse_distributed(jobs: Sequence[Job]) -> None:
