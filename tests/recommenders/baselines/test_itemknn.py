@@ -6,6 +6,7 @@ import torch
 
 from tigerlite.config import ConfigError
 from tigerlite.data.dataset import RecDataset
+from tigerlite.recommenders.baselines import itemknn
 from tigerlite.recommenders.baselines.itemknn import ItemKNN, ItemKNNConfig
 
 
@@ -39,6 +40,19 @@ def test_itemknn_equals_summing_pairs(dataset, similarity, window, decay):
         np.testing.assert_allclose(knn.scores(padded)[0].numpy(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("similarity", ["cosine", "cooccurrence"])
+def test_neighbours_are_the_most_similar_items_whatever_is_in_memory_at_a_time(dataset, similarity, monkeypatch):
+    monkeypatch.setattr(itemknn, "_ROWS", 3)
+    whole = slow_similarity(dataset, similarity)
+    knn = ItemKNN.fit(dataset, ItemKNNConfig(similarity=similarity, n_neighbours=2))
+    for item, row in enumerate(whole):
+        nearest = sorted((other for other in range(7) if row[other] > 0), key=lambda other: (-row[other], other))[:2]
+        expected = np.zeros(7)
+        expected[nearest] = row[nearest]
+        if item:
+            np.testing.assert_allclose(knn.scores(torch.tensor([[item]]))[0].numpy(), expected, atol=1e-6)
+
+
 def test_an_item_consumed_twice_counts_its_user_once_and_is_not_its_own_neighbour(dataset):
     # Items 1 and 2 share users a ([1 2 3]) and b ([1 2 2]).
     scores = ItemKNN.fit(dataset, ItemKNNConfig(similarity="cooccurrence")).scores(torch.tensor([[2]]))
@@ -57,5 +71,7 @@ def test_a_saved_and_loaded_model_answers_alike(dataset, tmp_path):
 def test_out_of_range_settings_are_refused():
     with pytest.raises(ConfigError, match="decay=0 is out of range"):
         ItemKNNConfig(decay=0)
+    with pytest.raises(ConfigError, match="n_neighbours=-1 is out of range"):
+        ItemKNNConfig(n_neighbours=-1)
     with pytest.raises(ConfigError, match="similarity='cosin' is unknown"):
         ItemKNNConfig(similarity="cosin")

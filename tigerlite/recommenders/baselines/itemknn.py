@@ -36,11 +36,24 @@ class ItemKNNConfig:
     """How many of the most recent items count."""
     decay: float = 1.0
     """Weight of each further step back in the history; 1 weighs all items of the window equally."""
+    n_neighbours: int = 0
+    """Most similar items that are kept of each item, equal ones by item id; 0 = all. Some hundreds bound the memory of a
+    catalogue of millions."""
 
     def __post_init__(self) -> None:
+        check(self.n_neighbours >= 0, "n_neighbours", self.n_neighbours, "an integer >= 0")
         check_choice("similarity", self.similarity, ("cosine", "cooccurrence"))
         check(self.window >= 1, "window", self.window, "an integer >= 1")
         check(0 < self.decay <= 1, "decay", self.decay, "a number in (0, 1]")
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """What is off by default, so that results keep the names they had before there was a choice."""
+        return () if self.n_neighbours else ("n_neighbours",)
+
+
+_ROWS = 65_536
+"""Items whose co-occurrences are in memory before they are cut to their neighbours."""
 
 
 class ItemKNN(ScoringRecommender):
@@ -66,14 +79,13 @@ class ItemKNN(ScoringRecommender):
         shape = (dataset.n_users, dataset.n_items + 1)
         seen = sparse.csr_matrix((np.ones(len(items), dtype=np.float32), (users, items)), shape=shape)
         seen.data[:] = 1.0  # an item counts once per user, however often it was consumed
-        similarity = (seen.T @ seen).tocsr()
-        similarity = similarity - sparse.diags(similarity.diagonal())
-        if config.similarity == "cosine":
-            n_users = np.asarray(seen.sum(axis=0)).ravel()
-            scale = sparse.diags(1.0 / np.sqrt(np.maximum(n_users, 1.0)))
-            similarity = (scale @ similarity @ scale).tocsr()
-        similarity.eliminate_zeros()
-        return cls(similarity, config)
+        n_users = np.asarray(seen.sum(axis=0)).ravel()
+        cosine = config.similarity == "cosine"
+        scale = 1.0 / np.sqrt(np.maximum(n_users, 1.0)) if cosine else np.ones_like(n_users)
+        by_item = seen.T.tocsr()
+        starts = range(0, by_item.shape[0], _ROWS)
+        blocks = [_neighbours(by_item[start : start + _ROWS] @ seen, start, scale, config) for start in starts]
+        return cls(sparse.vstack(blocks, format="csr"), config)
 
     @property
     def name(self) -> str:
@@ -121,3 +133,23 @@ class ItemKNN(ScoringRecommender):
             shape=(len(histories), self._similarity.shape[0]),
         )
         return torch.from_numpy((profile @ self._similarity).toarray())
+
+
+def _neighbours(
+    together: "sparse.csr_matrix", start: int, scale: np.ndarray, config: ItemKNNConfig
+) -> "sparse.csr_matrix":
+    """Similarities (n, N + 1) of the items from `start` on, of their co-occurrences, cut to the most similar."""
+    from scipy import sparse
+
+    pairs = together.tocoo()
+    rows, columns = pairs.row, pairs.col
+    values = scale[start + rows] * pairs.data * scale[columns]
+    others = columns != start + rows  # no item is its own neighbour
+    rows, columns, values = rows[others], columns[others], values[others]
+    if config.n_neighbours:
+        order = np.lexsort((columns, -values, rows))
+        rows, columns, values = rows[order], columns[order], values[order]
+        place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        kept = place < config.n_neighbours
+        rows, columns, values = rows[kept], columns[kept], values[kept]
+    return sparse.csr_matrix((values, (rows, columns)), shape=together.shape)
