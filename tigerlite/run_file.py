@@ -18,13 +18,18 @@ def write_run(out: Path, folders: Mapping[str, Path]) -> None:
         write_json(file, {stage: folder.name for stage, folder in folders.items()})
 
 
+def run_file(run: Path) -> Path:
+    """The file of a run: itself, or the one in the output folder."""
+    return run if run.suffix == ".json" else run / RUN
+
+
 def read_run(run: Path) -> dict[str, Path]:
     """The stage folders, by stage, of the last call; `run` is the output folder or the file in it.
 
     Raises:
         InputError: if there is no finished call.
     """
-    file = run if run.suffix == ".json" else run / RUN
+    file = run_file(run)
     try:
         folders = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

@@ -95,6 +95,13 @@ def test_a_run_interrupted_before_or_inside_the_window_gives_the_same_members(wi
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
 
 
+def test_independent_members_of_two_seeds_share_no_tokenizer(tmp_path):
+    independent = replace(WINDOW, members=2, ensemble="independent")
+    banks = [build(reseeded(independent, seed), tmp_path / f"run{seed}") for seed in (0, 1)]
+    seeds = [member["seed"] for bank in banks for member in bank.provenance["members"]]
+    assert seeds == [0, 1, 2, 3]
+
+
 def test_independent_members_are_single_tokenizers_of_successive_seeds(tmp_path):
     bank = build(replace(WINDOW, members=2, ensemble="independent"), tmp_path / "both")
     assert [member["seed"] for member in bank.provenance["members"]] == [0, 1]

@@ -71,13 +71,21 @@ def test_a_group_spreads_at_the_last_level_and_its_first_item_moves_too():
     assert first[0] != 0
 
 
-def test_identical_items_stay_together_and_take_first_free_codes():
-    codes, sizes, space = line([0.0, 0.0, 5.0, 0.0])
-    codes[2, 1] = 5
+def test_identical_items_stay_where_they_are_and_take_first_free_codes():
+    codes, sizes, space = line([4.0, 4.0, 5.0, 4.0])
+    codes[:, 1] = [4, 4, 5, 4]
     found = sinkhorn_rounds(codes, sizes, space, SinkhornConfig())
-    moved = spread_groups(space.distances(np.array([0, 1, 3]), codes[[0, 1, 3], :1]), epsilon=0.01, iterations=100)
-    assert len(set(moved)) == 1
-    codes[[0, 1, 3], 1] = moved
+    np.testing.assert_array_equal(found.codes, first_free(codes, sizes).codes)
+    assert found.codes[0].tolist() == [0, 4]
+
+
+def test_identical_items_beside_another_move_together():
+    codes, sizes, space = line([4.0, 4.0, 4.4])
+    codes[:, 1] = 4
+    moved = spread_groups(space.distances(np.arange(3), codes[:, :1]), epsilon=0.01, iterations=100)
+    assert moved[0] == moved[1] != moved[2]
+    codes[:, 1] = moved  # then two are left, which stay
+    found = sinkhorn_rounds(line([4.0, 4.0, 4.4])[0] + [0, 4], sizes, space, SinkhornConfig())
     np.testing.assert_array_equal(found.codes, first_free(codes, sizes).codes)
 
 

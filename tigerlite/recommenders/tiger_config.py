@@ -44,7 +44,7 @@ class TIGERConfig:
     n_validation_users: int = 10_000
     """Users that select the checkpoint (a seeded draw; all where there are fewer)."""
     validate_every: int = 1
-    """Epochs between validations."""
+    """Epochs between validations; the last epoch is validated too."""
     patience: int = 0
     """Stop after this many validations without a better NDCG@10; 0 = never."""
     keep_epochs: tuple[int, ...] = ()

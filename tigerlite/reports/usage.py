@@ -17,6 +17,7 @@ from tigerlite.evaluation.pictures import save_figures
 from tigerlite.evaluation.soft_codes import plot_usage_entropy, usage_entropy
 from tigerlite.reports.run_folders import has_stage, picture_folder, stage_folder
 from tigerlite.reports.terminal import console, print_table
+from tigerlite.run_file import run_file
 from tigerlite.stages.codebook_health import HEALTH
 from tigerlite.tokenizers.bank import TokenizerBank
 
@@ -37,12 +38,13 @@ def report(run: Path, flags: Flags) -> None:
     Raises:
         InputError: if a run has no identifiers, or both are the same one.
     """
-    runs = [picture_folder(folder).resolve() for folder in (run, flags.beside) if folder is not None]
-    if len(set(runs)) < len(runs):
+    runs = [path.resolve() for path in (run, flags.beside) if path is not None]
+    if len({run_file(path) for path in runs}) < len(runs):
         raise InputError(f"--beside={flags.beside} is the run itself; give another one")
-    # Runs of the same name in different folders are told apart by their paths.
-    short = len({folder.name for folder in runs}) == len(runs)
-    found = {folder.name if short else str(folder): usage(folder) for folder in runs}
+    names = [picture_folder(path).name for path in runs]
+    # Runs of the same name, in different folders or files, are told apart by their paths.
+    short = len(set(names)) == len(runs)
+    found = {name if short else str(path): usage(path) for name, path in zip(names, runs, strict=True)}
     n_levels = max(map(len, found.values()))
     columns = ("run", *(f"level {level}" for level in range(1, n_levels + 1)))
     print_table("Entropy of the codes' use, bits (of the most there can be)", columns, usage_rows(found, n_levels))

@@ -27,6 +27,7 @@ from tigerlite.evaluation.pictures import save_figures
 from tigerlite.recommenders.base import Recommender
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.stages.trainer import BEST
+from tigerlite.stages.trainer_config import TrainerConfig
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tracking import Tracker
 
@@ -96,18 +97,28 @@ def require_same_catalogue(bank: TokenizerBank, dataset: RecDataset) -> None:
 
 
 def group_sampling(
-    config: IdentifiersConfig, settings: TIGERConfig, bank: TokenizerBank, dataset: RecDataset
+    config: IdentifiersConfig, settings: TIGERConfig, bank: TokenizerBank, dataset: RecDataset, trainer: TrainerConfig
 ) -> GroupSampling | None:
-    """The callback that draws members of `bank`, None where it has one."""
+    """The callback that draws members of `bank`, None where it has one.
+
+    Raises:
+        InputError: if the weights' precision hides the small steps of influence=directional.
+    """
     if bank.n_members == 1:
         return None
     sampling = config.sampling
     batches = None
     if sampling.influence != "uniform":
         whole = sampling.influence == "reference"
+        precision = trainer.resolved("precision")
+        if sampling.influence == "directional" and precision in ("bf16-true", "16-true"):
+            raise InputError(
+                f"trainer.precision={precision} rounds away the steps of sampling.influence=directional; allowed: 32-true, "
+                "bf16-mixed, 16-mixed, or another estimator"
+            )
         batches = GroupBatches(
             dataset,
-            batch_size=settings.batch_size,
+            batch_size=max(1, settings.batch_size // trainer.accumulate),  # a share is what the memory holds
             max_history=settings.max_history,
             all_prefixes=settings.is_causal,
             train_share=1.0 if whole else sampling.train_share,

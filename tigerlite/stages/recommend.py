@@ -117,7 +117,7 @@ def run(
     if config.method in GENERATIVE:
         callbacks = _weight_tokens(config, model, dataset, embeddings, weights, out)
     if config.method == "tiger":
-        groups = group_sampling(config.identifiers, settings, bank, dataset)
+        groups = group_sampling(config.identifiers, settings, bank, dataset, context.trainer)
     train_recommender(model, settings, dataset, out, context, [*callbacks, *([] if groups is None else [groups])])
     if not is_rank_zero():
         return None

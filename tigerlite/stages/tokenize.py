@@ -129,7 +129,8 @@ def _members(
     elif config.ensemble == "independent":
 
         def train(number: int, folder: Path) -> Member | None:
-            seeded = reseeded(config, config.rqvae.seed + number)
+            # Runs of neighbouring seeds share no tokenizer.
+            seeded = reseeded(config, config.rqvae.seed * config.members + number)
             coded = train_rqvae(seeded, matrix, dataset, folder, context, collaborative)
             return coded and Member(coded.codes, resolve(seeded, coded, late), {"seed": seeded.rqvae.seed})
 

@@ -58,7 +58,7 @@ def train_rqvae(
         )
     torch.manual_seed(settings.seed)
     model = RQVAE(settings, matrix.shape[1])
-    model.attach(torch.from_numpy(matrix), fitted_rows(config, dataset))
+    model.attach(torch.from_numpy(matrix), fitted_rows(config, dataset), known_rows(dataset))
     if config.method == "letter":
         regularise(model, config.letter, collaborative)
     callbacks: list[Any] = [CodebookHealth()]
@@ -90,6 +90,11 @@ def train_rqvae(
 def fitted_rows(config: TokenizeConfig, dataset: RecDataset) -> torch.Tensor | None:
     """Rows (item id - 1) that a tokenizer is fitted on, None = all; items held out as cold come later and are none of them."""
     return training_rows(dataset) if config.train_items_only or dataset.holds_out_items else None
+
+
+def known_rows(dataset: RecDataset) -> torch.Tensor | None:
+    """Rows whose embeddings there are when a tokenizer is made, None = all: items held out as cold come later."""
+    return training_rows(dataset) if dataset.holds_out_items else None
 
 
 def training_rows(dataset: RecDataset) -> torch.Tensor:

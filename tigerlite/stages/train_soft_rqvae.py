@@ -16,7 +16,7 @@ from tigerlite.data.dataset import RecDataset
 from tigerlite.distributed import is_rank_zero
 from tigerlite.stages.resolve import Coded
 from tigerlite.stages.tokenize_config import TokenizeConfig
-from tigerlite.stages.train_rqvae import PRECISIONS, fitted_rows
+from tigerlite.stages.train_rqvae import PRECISIONS, fitted_rows, known_rows
 from tigerlite.stages.trainer import LAST, build_trainer, fit
 from tigerlite.stages.trainer_config import Context
 from tigerlite.tokenizers.soft_agreement import Agreement, agreement
@@ -67,7 +67,7 @@ def train_soft_rqvae(
     rows = torch.arange(len(embeddings)) if fitted is None else fitted
     _check_enough(len(rows), settings.codebook_sizes)
     tokenizer = SoftRQVAE(settings, embeddings.shape[1])
-    model = SoftTraining(tokenizer, embeddings, rows)
+    model = SoftTraining(tokenizer, embeddings, rows, known_rows(dataset))
     epochs = context.trainer.epochs(settings.epochs)
     annealing = Annealing(settings.tau_max, settings.tau_min, settings.schedule, settings.anneal_per, settings.hold)
     trainer = build_trainer(

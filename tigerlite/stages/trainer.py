@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from tigerlite.callbacks.last_validation import LastValidation
 from tigerlite.callbacks.mid_epoch import MidEpochCheckpoint
 from tigerlite.callbacks.plain_progress import PlainProgress
 from tigerlite.callbacks.terminal_progress import TerminalProgress
@@ -64,6 +65,7 @@ def build_trainer(
     Run it with `fit`; `epochs` is the number that `TrainerConfig.epochs` allows.
 
     Args:
+        validate_every: epochs between validations; the last epoch is validated too.
         accumulate: passes per optimizer step; the data must be split into as many.
         within_epochs: write `last.ckpt` inside epochs too; data and module must be able to go on at any batch. The logged
             training loss of an epoch that was interrupted is the mean over the batches since.
@@ -82,7 +84,12 @@ def build_trainer(
             num_nodes=config.resolved("num_nodes"),
             precision=config.resolved("precision"),
             max_epochs=epochs,
-            callbacks=[*callbacks, *checkpoints, TerminalProgress(stage) if show else PlainProgress(stage)],
+            callbacks=[
+                LastValidation(),
+                *callbacks,
+                *checkpoints,
+                TerminalProgress(stage) if show else PlainProgress(stage),
+            ],
             logger=_StageLogger(stage, folder, context.tracker),
             plugins=[_WholeCheckpoints()],
             gradient_clip_val=clip or None,

@@ -84,15 +84,16 @@ class RQVAE(LightningModule):
         return self.decoder(quantized.quantized), quantized
 
     @torch.no_grad()
-    def attach(self, embeddings: Tensor, rows: Tensor | None = None) -> None:
-        """Give the model its items: normalise by the statistics of all embeddings (N, D), train on `rows` (default: all).
+    def attach(self, embeddings: Tensor, rows: Tensor | None = None, known: Tensor | None = None) -> None:
+        """Give the model its items (N, D): normalise by the statistics of `known` rows, train on `rows` (default: all).
 
         Raises:
             InputError: if the items are too few for the codebooks or the whitening.
         """
         rows = torch.arange(len(embeddings)) if rows is None else rows
         whiten, standardise = self.config.whiten, self.config.standardise
-        step = fit_normaliser(embeddings, whiten=whiten, standardise=standardise, section="tokenize.rqvae")
+        seen = embeddings if known is None else embeddings[known]
+        step = fit_normaliser(seen, whiten=whiten, standardise=standardise, section="tokenize.rqvae")
         self.normalise.load_state_dict(step.state_dict())
         n_heldout = max(1, round(self.config.holdout * len(rows))) if self.config.holdout else 0
         largest = max(self.config.codebook_sizes)

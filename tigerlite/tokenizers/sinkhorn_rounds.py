@@ -2,8 +2,9 @@
 
 Up to `rounds` times, as long as items share a path, each group of items with equal codes is quantised again as one
 batch: the levels before the last stay, the last is assigned by Sinkhorn, which uses the codes evenly. All members move,
-the first too, and may meet others. Items of identical embeddings stay together; what is left takes the first free code
-(arXiv 2601.17787), where LETTER leaves it shared.
+the first too, and may meet others. Items of identical embeddings stay together, and a group of none but such where it is
+(there, and in LETTER's code, rounding would decide). What is left takes the first free code (arXiv 2601.17787), where LETTER
+leaves it shared.
 """
 
 from collections.abc import Sequence
@@ -93,4 +94,8 @@ def _spread(batch: np.ndarray, codes: np.ndarray, space: Space, config: Sinkhorn
     distances = space.distances(items, codes[items, :-1])
     distances = distances.reshape(*batch.shape, -1)
     scores = torch.from_numpy(distances)
-    return balanced_codes(scores, epsilon=config.epsilon, n_iterations=config.iterations).numpy()
+    found = balanced_codes(scores, epsilon=config.epsilon, n_iterations=config.iterations).numpy()
+    # The plan of equal items is even, and its largest entry a matter of rounding: they keep their code.
+    equal = (distances == distances[:, :1]).all(axis=(1, 2))
+    found[equal] = codes[batch[equal], -1]
+    return found

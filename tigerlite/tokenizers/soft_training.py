@@ -27,14 +27,16 @@ class SoftTraining(LightningModule):
         tokenizer: what to train.
         embeddings: (N, D) of all items.
         rows: (n,) of the items to train on.
+        known: rows whose statistics normalise; None = all.
     """
 
-    def __init__(self, tokenizer: SoftRQVAE, embeddings: Tensor, rows: Tensor) -> None:
+    def __init__(self, tokenizer: SoftRQVAE, embeddings: Tensor, rows: Tensor, known: Tensor | None = None) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.rows = rows
         if tokenizer.standardisation is not None:
-            tokenizer.standardisation.load_state_dict(type(tokenizer.standardisation).fit(embeddings).state_dict())
+            seen = embeddings if known is None else embeddings[known]
+            tokenizer.standardisation.load_state_dict(type(tokenizer.standardisation).fit(seen).state_dict())
         self.register_buffer("initialised", torch.tensor(False))
         # The items stay on the device and out of checkpoints; ddp, which broadcasts buffers every step, must skip them.
         self.register_buffer("items", tokenizer.normalise(embeddings), persistent=False)
