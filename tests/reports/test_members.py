@@ -65,7 +65,7 @@ def run(tmp_path) -> Path:
     curves(folders["finetune"], "finetune", epochs=3, steps=30)  # the chosen member's, copied
     for member in (0, 1):
         curves(folders["finetune"] / f"member-{member}", "finetune", epochs=2 + member, steps=30)
-    write_run(tmp_path, folders)
+    write_run(tmp_path, {"prepare": tmp_path / "prepare-1", **folders})
     return tmp_path
 
 
