@@ -52,10 +52,10 @@ def curves(folder: Path, stage: str, epochs: int, steps: int) -> None:
 
 @pytest.fixture
 def run(tmp_path) -> Path:
-    folders = {name: tmp_path / f"{name}-1" for name in ("tokenize", "pretrain", "finetune")}
+    folders = {name: tmp_path / f"{name}-1" for name in ("prepare", "tokenize", "pretrain", "finetune")}
     for name, folder in folders.items():
         folder.mkdir()
-        seconds = {"tokenize": 50.0, "pretrain": 100.0, "finetune": 50.0}[name]
+        seconds = {"prepare": 0.0, "tokenize": 50.0, "pretrain": 100.0, "finetune": 50.0}[name]
         (folder / "provenance.json").write_text(json.dumps({"seconds": seconds}))
     (folders["tokenize"] / "members.json").write_text(json.dumps([{"epoch": 7}, {"epoch": 8}]))
     (folders["tokenize"] / "drift.json").write_text(json.dumps(DRIFT))
@@ -65,7 +65,7 @@ def run(tmp_path) -> Path:
     curves(folders["finetune"], "finetune", epochs=3, steps=30)  # the chosen member's, copied
     for member in (0, 1):
         curves(folders["finetune"] / f"member-{member}", "finetune", epochs=2 + member, steps=30)
-    write_run(tmp_path, {"prepare": tmp_path / "prepare-1", **folders})
+    write_run(tmp_path, folders)
     return tmp_path
 
 
@@ -93,6 +93,7 @@ def test_rows_say_what_the_files_say(run):
 def test_costs_are_shares_of_the_whole_and_members_add_up(run):
     rows = list(cost_rows(read_run(run), UPDATES))
     assert rows == [
+        ("prepare", "", "", "0.0", "0.0%"),
         ("tokenize", "", "", "50.0", "25.0%"),
         ("pretrain", "20", "600", "100.0", "50.0%"),
         ("- influence: 2 updates, 25.0% of pretrain", "3.00", "", "25.0", "12.5%"),
