@@ -20,7 +20,7 @@ from tigerlite.recommenders.nextitem_config import NextItemConfig
         ({"n_negatives": 0}, "n_negatives=0 is out of range; allowed: an integer >= 1"),
         ({"gbce_t": 1.5}, r"gbce_t=1.5 is out of range; allowed: a number in \[0, 1\]"),
         ({"loss": "bce", "label_smoothing": 0.1}, "label_smoothing=0.1 .* allowed: 0 with loss=bce; set loss=ce"),
-        ({"sasrec": {"dropout": 1}}, r"sasrec\.dropout=1 is out of range"),
+        ({"sasrec": {"dropout": 1}}, r"sasrec\.dropout=1.0 is out of range"),
         ({"max_history": 0}, "max_history=0 is out of range"),
         (
             {"network": "caser", "max_history": 4},
@@ -32,7 +32,7 @@ from tigerlite.recommenders.nextitem_config import NextItemConfig
             "objective='self_supervised' .* next_item with network=sasrec; set network=s3rec",
         ),
         ({"objective": "masked"}, "objective='masked' is unknown; allowed: next_item, self_supervised"),
-        ({"features": {"max_share": 0}}, r"features\.max_share=0 is out of range"),
+        ({"features": {"max_share": 0}}, r"features\.max_share=0.0 is out of range"),
         ({"batch_size": 0}, "batch_size=0 is out of range"),
     ],
 )
