@@ -14,6 +14,7 @@ import csv
 import hashlib
 import io
 import json
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,17 +57,23 @@ class BenchmarkData:
     def __post_init__(self) -> None:
         given = self.letter is not None or self.minionerec is not None
         check(given, "letter", None, "a clone of LETTER (Instruments, and with --s3rec Yelp), or one for --minionerec")
+        check(self.s3rec is None or self.letter is not None, "letter", None, "a clone of LETTER with --s3rec, for Yelp")
 
 
 def main(config: BenchmarkData) -> None:
     """Make the files of every data set whose clones are given; all are checked before any is written."""
     made: dict[str, bytes] = {}
-    if config.s3rec is not None and config.letter is not None:
-        made |= yelp(config.s3rec, config.letter)
-    if config.letter is not None:
-        made |= instruments(config.letter)
-    if config.minionerec is not None:
-        made |= office(config.minionerec)
+    try:
+        if config.s3rec is not None:
+            made |= yelp(config.s3rec, config.letter)
+        if config.letter is not None:
+            made |= instruments(config.letter)
+        if config.minionerec is not None:
+            made |= office(config.minionerec)
+    except (ValueError, KeyError, SyntaxError, RuntimeError, pickle.UnpicklingError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"a file of the clones is not what is published there ({error!r}); clone again") from None
     for name, content in made.items():
         digest = hashlib.sha256(content).hexdigest()[:16]
         if digest != DIGESTS[name]:

@@ -42,6 +42,13 @@ def test_other_data_are_refused_and_nothing_is_written(clone, tmp_path):
         SCRIPT["main"](SCRIPT["BenchmarkData"](s3rec=clone, letter=clone, out=tmp_path / "out"))
     with pytest.raises(ConfigError, match="letter=None is out of range; allowed: a clone of LETTER"):
         SCRIPT["BenchmarkData"](s3rec=clone)
+    with pytest.raises(ConfigError, match="allowed: a clone of LETTER with --s3rec"):
+        SCRIPT["BenchmarkData"](s3rec=clone, minionerec=clone)
+    (clone / "data" / "Amazon" / "test" / SCRIPT["OFFICE"]).write_text(
+        "version https://git-lfs.github.com/spec/v1\nx\n"
+    )
+    with pytest.raises(InputError, match="a file of the clones is not what is published there"):
+        SCRIPT["main"](config)
     assert not (tmp_path / "out").exists()
 
 

@@ -35,11 +35,9 @@ def typed(hint: Any, value: Any) -> Any:
         return {key: typed(parts[1], entry) for key, entry in value.items()}
     if hint is Any or (isinstance(value, hint) and not (isinstance(value, bool) and hint is int)):
         return value
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if hint is int and whole:
-        return int(value)
-    if hint is float and (whole or isinstance(value, numbers.Real)) and not isinstance(value, bool):
-        return float(value)
+    kinds = {int: numbers.Integral, float: numbers.Real}
+    if hint in kinds and isinstance(value, kinds[hint]) and not isinstance(value, bool):
+        return hint(value)
     if hint is Path and isinstance(value, str):
         return Path(value)
     raise TypeError(_WORDS[hint])

@@ -49,6 +49,18 @@ def test_runs_of_one_name_are_told_apart_by_their_folders(run, tmp_path, capsys)
         report(run, Flags(beside=other))
 
 
+def test_a_named_run_file_is_the_one_that_is_read(run, capsys):
+    before = run / "before.json"
+    before.write_text((run / "run.json").read_text())
+    items = torch.arange(24)
+    with_model(run, torch.stack([items % 2, items // 2], dim=1), (8, 12))
+    report(before, Flags(beside=run, pictures=False))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert any(row and row[0].endswith("before.json") and row[1:4] == ["2.00", "of", "2.00"] for row in rows)
+    with pytest.raises(InputError, match="is the run itself; give another one"):
+        report(run, Flags(beside=run / "run.json"))
+
+
 def test_a_run_without_identifiers_is_one_line(run, unidentified_run):
     with pytest.raises(InputError, match="has no stage tokenize"):
         report(run, Flags(beside=unidentified_run))

@@ -10,7 +10,7 @@ from tests.callbacks import test_group_sampling as mixing
 from tigerlite.config import ConfigError, InputError, fingerprint, from_dict
 from tigerlite.recommenders.tiger import TIGER
 from tigerlite.stages import recommend
-from tigerlite.stages.member_choice import IdentifiersConfig, track_groups
+from tigerlite.stages.member_choice import IdentifiersConfig, group_sampling, track_groups
 from tigerlite.stages.pipeline import train
 from tigerlite.stages.pipeline_config import PipelineConfig
 from tigerlite.stages.recommend import RecommendConfig
@@ -55,6 +55,19 @@ def test_members_that_are_finished_are_not_trained_again(base, tmp_path, monkeyp
 def test_fine_tuning_members_needs_pre_trained_weights(tmp_path):
     with pytest.raises(InputError, match="starts from a pre-trained model; set pretrain.enabled=true"):
         finetune(tmp_path, None)
+
+
+def test_influence_reads_as_much_at_a_time_as_a_share_of_the_batch_and_refuses_a_precision_that_hides_its_steps():
+    config = IdentifiersConfig(sampling=mixing.ESTIMATES)
+    given = config, mixing.config().tiger, mixing.bank(), mixing.circle()
+    whole = group_sampling(*given, TrainerConfig())
+    parts = group_sampling(*given, TrainerConfig(accumulate=4))
+    largest = [max(len(batch.targets) for _, batch in made._batches.validation()) for made in (whole, parts)]
+    assert largest[0] > largest[1]
+    assert largest[1] <= given[1].batch_size // 4
+    for precision in ("bf16-true", "16-true"):
+        with pytest.raises(InputError, match=f"trainer.precision={precision} rounds away the steps"):
+            group_sampling(*given, TrainerConfig(precision=precision))
 
 
 def test_a_bank_of_another_catalogue_is_refused(base, tmp_path):

@@ -36,6 +36,20 @@ def train(model: RQVAE, epochs: int, folder: Path) -> dict[str, float]:
     return trainer.callback_metrics
 
 
+@pytest.mark.parametrize("whiten", [0, 4])
+def test_items_that_are_not_known_yet_stay_out_of_the_normalisation(whiten):
+    items = clustered()
+    late = torch.cat([items, items[:40] + 50])
+    known = torch.arange(len(items))
+    expected = build(items, whiten=whiten).normalise.state_dict()
+    model = RQVAE(RQVAEConfig(**SMALL, whiten=whiten), items.shape[1])
+    model.attach(late, known, known)
+    for name, value in model.normalise.state_dict().items():
+        torch.testing.assert_close(value, expected[name])
+    model.attach(late, known)
+    assert not torch.allclose(model.normalise.state_dict()["mean"], expected["mean"])
+
+
 def n_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
