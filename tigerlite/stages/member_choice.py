@@ -110,11 +110,10 @@ def group_sampling(
     batches = None
     if sampling.influence != "uniform":
         whole = sampling.influence == "reference"
-        precision = trainer.resolved("precision")
-        if sampling.influence == "directional" and precision in ("bf16-true", "16-true"):
+        if sampling.influence == "directional" and trainer.resolved("precision") == "bf16-true":
             raise InputError(
-                f"trainer.precision={precision} rounds away the steps of sampling.influence=directional; allowed: 32-true, "
-                "bf16-mixed, 16-mixed, or another estimator"
+                "trainer.precision=bf16-true rounds away the steps of sampling.influence=directional; allowed: 32-true, "
+                "bf16-mixed, 16-mixed, 64-true, or another estimator"
             )
         batches = GroupBatches(
             dataset,
