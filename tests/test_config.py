@@ -215,6 +215,14 @@ def raises(error: BaseException):
     return call
 
 
+def test_what_is_printed_holds_the_defaults_too(capsys):
+    with pytest.raises(SystemExit):
+        parse_flags("--tokenize.rqvae.beta=0.5", "--print_config")
+    printed = capsys.readouterr().out
+    assert "beta: 0.5" in printed
+    assert "kind: ema" in printed
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
