@@ -70,9 +70,9 @@ def main(config: BenchmarkData) -> None:
             made |= instruments(config.letter)
         if config.minionerec is not None:
             made |= office(config.minionerec)
+    except InputError:
+        raise
     except (ValueError, KeyError, SyntaxError, RuntimeError, pickle.UnpicklingError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"a file of the clones is not what is published there ({error!r}); clone again") from None
     for name, content in made.items():
         digest = hashlib.sha256(content).hexdigest()[:16]

@@ -38,7 +38,7 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, program: str,
             if key not in keys:
                 raise ConfigError(f"{unknown_key(key, keys)} (in {file})")
 
-    # Defaults are left to from_dict, which takes a fiftieth of the time, except where they are to be printed.
+    # Defaults are left to from_dict, which fills them in anyway and fast, except where they are to be printed.
     printed = any(flag.startswith("--print_config") for flag in argv)
     values = _parser(cls, program, description).parse_args(argv, defaults=printed).as_dict()
     values.pop("config", None)
@@ -47,7 +47,7 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, program: str,
 
 @functools.cache
 def _parser(cls: type, program: str, description: str) -> Any:
-    """The parser of a class, built once: building takes as long as parsing, and a study parses every row."""
+    """The parser of a class, built once: building takes far longer than parsing, and a study parses every row."""
     import jsonargparse
 
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
