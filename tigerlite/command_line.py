@@ -42,7 +42,7 @@ def parse(cls: type[Config], argv: Sequence[str] | None = None, *, program: str,
     printed = any(flag.startswith("--print_config") for flag in argv)
     values = _parser(cls, program, description).parse_args(argv, defaults=printed).as_dict()
     values.pop("config", None)
-    return from_dict(cls, _plain(values))
+    return from_dict(cls, values)
 
 
 @functools.cache
@@ -105,11 +105,3 @@ def _flatten(values: dict[str, Any], cls: type, prefix: str = "") -> list[str]:
         else:
             keys.append(f"{prefix}{key}")
     return keys
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
