@@ -16,11 +16,13 @@ from tigerlite.recommenders.t5 import T5Config
 from tigerlite.recommenders.tiger_config import TIGERConfig
 from tigerlite.recommenders.unigrec import UniGRec, gradient_norm
 from tigerlite.recommenders.unigrec_config import UniGRecConfig
+from tigerlite.recommenders.unigrec_terms import UniGRecTerms
 from tigerlite.tokenizers.bank import TokenizerBank
 from tigerlite.tokenizers.collisions import rank_digit
 from tigerlite.tokenizers.soft_rqvae import SoftRQVAE
 from tigerlite.tokenizers.soft_rqvae_config import SoftRQVAEConfig
 from tigerlite.tokenizers.vocabulary import SemanticVocab
+from tigerlite.tokenizers.whitening import Standardisation
 
 N_ITEMS, SIZES, DIGITS = 30, (6, 5, 4), 30
 NETWORK = TIGERConfig(
@@ -33,11 +35,11 @@ TARGETS = torch.tensor([6, 2, 8])
 BATCH = Batch(HISTORIES, TARGETS, torch.arange(3))
 
 
-def identifiers(tau: float) -> SoftIdentifiers:
+def identifiers(tau: float, **settings: str) -> SoftIdentifiers:
     torch.manual_seed(0)
     embeddings, teacher = torch.randn(N_ITEMS, 9), torch.randn(N_ITEMS, 5)
-    settings = SoftRQVAEConfig(hidden_sizes=(12,), latent=4, codebook_sizes=SIZES, schedule="constant", tau_min=tau)
-    tokenizer = SoftRQVAE(settings, 9)
+    network = {"hidden_sizes": (12,), "latent": 4, "codebook_sizes": SIZES}
+    tokenizer = SoftRQVAE(SoftRQVAEConfig(**network, schedule="constant", tau_min=tau, **settings), 9)
     tokenizer.initialise(tokenizer.normalise(embeddings))
     return SoftIdentifiers(tokenizer, embeddings, teacher)
 
@@ -226,6 +228,20 @@ def test_a_fitted_map_of_the_teacher_comes_near_the_items_inputs_and_stays():
     step(made.train())
     assert torch.equal(made.terms.adapters["teacher"].weight, before["teacher"])
     assert not torch.equal(made.terms.adapters["history"].weight, before["history"])
+
+
+@pytest.mark.parametrize("normalise", ["unit", "standardise", "none"])
+def test_the_teacher_s_vectors_reach_the_tokenizer_as_the_inputs_that_they_were_fitted_to(normalise, monkeypatch):
+    soft, seen = identifiers(0.05, normalise=normalise), []
+    if soft.tokenizer.standardisation is not None:
+        soft.tokenizer.standardisation = Standardisation.fit(3 * soft.embeddings + 1)
+    inputs = soft.inputs()
+    settings = replace(SETTINGS, tokenizer_distillation_map="fitted")
+    terms = UniGRecTerms(settings, inputs, inputs, d_model=16, n_dimensions=9, latent=4)
+    quantize = soft.tokenizer.quantize
+    monkeypatch.setattr(soft.tokenizer, "quantize", lambda rows: seen.append(rows) or quantize(rows))
+    terms._tokenizer_side(soft.tokenizer, torch.randn(3, 16), TARGETS)
+    torch.testing.assert_close(seen[1], inputs[TARGETS], atol=5e-3, rtol=5e-3)
 
 
 def test_released_distillation_is_that_of_its_code_through_adapters_that_never_train():

@@ -2,8 +2,8 @@
 
 Reconstruction and uniformity are over the positions of the batch's histories and targets, padding left out. The adapters of
 the distillations are trained with the recommender and in no served model. Tokenizer side: linear maps of the pooled history
-and of the teacher's vector to the tokenizer's input, as in the paper; both are normalised as items are and go through its
-encoder. The released code maps them past the encoder by MLPs that no optimiser knows. Recommender side: a linear map of the
+and of the teacher's vector to the tokenizer's input, as in the paper; both are brought to the length of inputs and go through
+its encoder. The released code maps them past the encoder by MLPs that no optimiser knows. Recommender side: a linear map of the
 decoder's first state to the teacher's width. With distillation=released all of that is as released: weights N(0, .02^2) for
 good, MLPs of ReLUs that end in the tokenizer's latent space (128-64-32 of the history, 256-128-64-32 of the teacher at its
 sizes), and the losses of `losses/released_distillation.py`. Its pooling is not: it zeroes the last two samples of a batch and
@@ -119,7 +119,7 @@ class UniGRecTerms(nn.Module):
         if self.released:
             chain = tokenizer.quantizer.hard_distances
             return released_divergence(chain(student), chain(teacher), targets)
-        student, teacher = (tokenizer.quantize(tokenizer.normalise(rows)).distances for rows in (student, teacher))
+        student, teacher = (tokenizer.quantize(tokenizer.at_length(rows)).distances for rows in (student, teacher))
         tau = self.settings.tokenizer_distillation_tau or tokenizer.quantizer.temperature
         rows = symmetric_divergence(student, teacher, tau)
         return mean_over_processes(rows, torch.ones_like(rows))

@@ -62,9 +62,11 @@ class SoftRQVAE(nn.Module):
 
     def normalise(self, embeddings: Tensor) -> Tensor:
         """Inputs (N, D) of embeddings (N, D)."""
-        if self.standardisation is not None:
-            return self.standardisation(embeddings)
-        return functional.normalize(embeddings, dim=1) if self.config.normalise == "unit" else embeddings
+        return self.at_length(embeddings) if self.standardisation is None else self.standardisation(embeddings)
+
+    def at_length(self, rows: Tensor) -> Tensor:
+        """Rows (B, D) that stand for inputs, at the length that those have: 1 with normalise=unit, else as they are."""
+        return functional.normalize(rows, dim=1) if self.config.normalise == "unit" else rows
 
     def quantize(self, inputs: Tensor) -> SoftQuantized:
         """Mixtures of codes for normalised inputs (B, D), in float32 whatever the precision."""
