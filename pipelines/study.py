@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tigerlite.command_line import guard, parse
-from tigerlite.config import check, known_keys
+from tigerlite.config import ConfigError, check, known_keys
 from tigerlite.studies.datasets import dataset_names
 from tigerlite.studies.grid import save_grid
 from tigerlite.studies.over import save_over
@@ -54,7 +54,11 @@ class StudyCommand:
     """Folder of records and tables."""
 
     def __post_init__(self) -> None:
-        check((self.study is None) != (self.sweep is None), "study", self.study, "a file, unless --sweep is given")
+        if (self.study is None) == (self.sweep is None):
+            given = "no study" if self.study is None else f"study={self.study} beside sweep={self.sweep}"
+            raise ConfigError(
+                f"{given} is given; allowed: one of --study=FILE (configs/studies/) and --sweep=FILE (configs/sweeps/)"
+            )
         for name, value in (("seeds", self.seeds), ("count", self.count)):
             check(value is None or value >= 1, name, value, "an integer >= 1")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tigerlite.command_line import guard, parse, run
-from tigerlite.config import ConfigError, InputError, check, check_choice, fingerprint, from_dict, to_dict
+from tigerlite.config import ConfigError, InputError, check, check_choice, fingerprint, from_dict, to_dict, unknown_key
 from tigerlite.yaml_file import read_yaml
 
 
@@ -163,6 +163,17 @@ def test_what_a_merge_brings_may_be_given_again(tmp_path):
 def test_from_dict_undoes_to_dict():
     config = Pipeline(out=Path("x"), limit=4, tokenize=Tokenize(rqvae=Quantizer(sizes=(1, 2, 3))))
     assert from_dict(Pipeline, to_dict(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (["pictures"], "unknown key 'out'; known: pictures"),
+        ([f"key{number}" for number in range(13)], f"known: {', '.join(f'key{number}' for number in range(12))}, ..."),
+    ],
+)
+def test_an_unknown_key_that_is_near_none_lists_the_first_known_ones(known, said):
+    assert unknown_key("out", known).endswith(said)
 
 
 def test_from_dict_refuses_an_unknown_key():

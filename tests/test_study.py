@@ -59,7 +59,15 @@ def test_a_sweep_makes_a_table_with_one_row_per_combination(study, toy_settings,
     assert len(read_records(results / "rates" / "films")) == 2
 
 
-def test_a_mistake_is_one_line_and_exit_code_2(tmp_path):
-    done = subprocess.run([sys.executable, str(SCRIPT), "--seeds=3"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("flags", "given"),
+    [
+        (["--seeds=3"], "no study"),
+        (["--study=a.yaml", "--sweep=b.yaml"], "study=a.yaml beside sweep=b.yaml"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(flags, given):
+    done = subprocess.run([sys.executable, str(SCRIPT), *flags], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "error: study=None is out of range; allowed: a file, unless --sweep is given\n"
+    allowed = "one of --study=FILE (configs/studies/) and --sweep=FILE (configs/sweeps/)"
+    assert done.stderr == f"error: {given} is given; allowed: {allowed}\n"

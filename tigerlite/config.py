@@ -146,6 +146,5 @@ def known_keys(cls: type, prefix: str = "") -> list[str]:
 def unknown_key(key: str, known: Sequence[str]) -> str:
     """What to say of a key that is none of `known`; the nearest is suggested."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"unknown key '{key}'" + (
-        f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known[:12])}, ..."
-    )
+    shown = ", ".join([*known[:12], "..."] if len(known) > 12 else known)
+    return f"unknown key '{key}'; " + (f"did you mean '{near[0]}'?" if near else f"known: {shown}")
