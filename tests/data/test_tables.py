@@ -71,7 +71,10 @@ def test_whole_floats_are_the_same_ids_as_integers():
             "column 'rating' has 1 ratings that are no numbers, first 'good'",
         ),
         ({"user": ["a"], "item": [1], "rating": [[1]]}, "rating column 'rating' has type List"),
-        ({"userId": ["a"], "item": [1]}, r"t\.csv: no column 'user'; the columns there are: userId, item"),
+        (
+            {"userId": ["a"], "item": [1]},
+            r"t\.csv: no column 'user'; the columns there are: userId, item; set prepare\.tabular\.user$",
+        ),
     ],
 )
 def test_bad_interactions_are_refused_in_one_line(columns, message):
@@ -99,7 +102,7 @@ def test_bad_item_ids_are_refused(ids, message):
 
 
 def test_an_item_table_without_its_id_column_is_refused():
-    with pytest.raises(InputError, match="no column 'item'; the columns there are: asin"):
+    with pytest.raises(InputError, match="no column 'item'; the columns there are: asin; set prepare.tabular.item_id"):
         items_table(pl.LazyFrame({"asin": ["x"]}), source="items", item="item")
 
 

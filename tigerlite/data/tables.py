@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # After `T` became a space and `Z` became `+00:00`; a time without a zone is UTC.
 _DATE_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
+# What divides columns in files that are named as if something else did.
+_SEPARATORS = (",", ";", "\t", "|")
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -50,7 +53,7 @@ def interactions_table(
 
     names = {USER: user, ITEM: item, TIME: time, RATING: rating}
     names = {target: name for target, name in names.items() if name is not None}
-    schema = _schema(frame, list(names.values()), source)
+    schema = _schema(frame, names, source)
     casts = {USER: _ids, ITEM: _ids, TIME: _seconds, RATING: _numbers}
     columns = {target: casts[target](name, schema[name], source) for target, name in names.items()}
     checks = []
@@ -77,7 +80,7 @@ def items_table(frame: "pl.LazyFrame", *, source: str, item: str) -> "pl.LazyFra
     """
     import polars as pl
 
-    schema = _schema(frame, [item], source)
+    schema = _schema(frame, {"item_id": item}, source)
     ids = _ids(item, schema[item], source)
     table = frame.select(ids.alias(ITEM), *[name for name in schema if name not in (item, ITEM)])
     missing = table.select(pl.col(ITEM).is_null().sum()).collect(engine="streaming").item()
@@ -132,12 +135,22 @@ def parse_time(field: str, value: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _schema(frame: "pl.LazyFrame", wanted: Sequence[str], source: str) -> "pl.Schema":
+def _schema(frame: "pl.LazyFrame", wanted: dict[str, str], source: str) -> "pl.Schema":
+    """The frame's columns; `wanted` are those that have to be there, by the key of `prepare.tabular` that names them."""
     schema = frame.collect_schema()
-    for name in wanted:
+    for key, name in wanted.items():
         if name not in schema:
-            raise InputError(f"{source}: no column '{name}'; the columns there are: {', '.join(schema.names())}")
+            raise InputError(
+                f"{source}: no column '{name}'; the columns there are: {', '.join(schema.names())}; set "
+                f"{_key_to_set(key, schema.names())}"
+            )
     return schema
+
+
+def _key_to_set(missing: str, columns: Sequence[str]) -> str:
+    if len(columns) == 1 and any(mark in columns[0] for mark in _SEPARATORS):
+        return "prepare.tabular.separator to what divides them"
+    return f"prepare.tabular.{missing}" + (", or to null where rows are in time order" if missing == TIME else "")
 
 
 def _ids(name: str, dtype: "pl.DataType", source: str) -> "pl.Expr":

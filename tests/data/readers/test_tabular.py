@@ -93,7 +93,11 @@ def test_a_separator_can_be_named(tmp_path):
             "column 'time' has 1 values that are neither numbers nor dates, first None",
         ),
         ("e.csv", b"", "e.csv: the file is empty"),
-        ("e.tsv", b"user,item,time\na,x,1\n", "no column 'user'; the columns there are: user,item,time"),
+        (
+            "e.tsv",
+            b"user,item,time\na,x,1\n",
+            "no column 'user'; the columns there are: user,item,time; set prepare.tabular.separator to what divides them",
+        ),
         ("e.jsonl", b'{"user": 1, "item": 2, "time": 3}\n{"user": 1, "it\n', "e.jsonl, line 2: not JSON"),
         (
             "e.jsonl",
@@ -101,7 +105,11 @@ def test_a_separator_can_be_named(tmp_path):
             "e.jsonl, line 2: holds a list; expected one JSON object",
         ),
         ("e.ndjson", b"", "e.ndjson: the file is empty"),
-        ("e.jsonl", b'{"user": 1, "item": 2}\n', "no column 'time'; the columns there are: user, item"),
+        (
+            "e.jsonl",
+            b'{"user": 1, "item": 2}\n',
+            "there are: user, item; set prepare.tabular.time, or to null where rows are in time order",
+        ),
         ("e.csv.gz", b"not gzip", "damaged gzip file"),
         ("e.csv.gz", gzip.compress(b"user,item,time\n" * 99, mtime=0)[:-9], "damaged gzip file"),
         ("e.csv.gz", gzip.compress(b"user,item,time\na,x,1,9\n", mtime=0), "e.csv.gz, line 2: 4 fields"),
