@@ -30,6 +30,7 @@ def plot_study(title: str, summary: Summary) -> "Figure":
     names = [row.name + (" (baseline)" if row.name == summary.baseline else "") for row in rows]
     axes[0].set_yticks(range(len(names)), names)
     for one in axes:
+        one.locator_params(axis="x", nbins=6)  # numbers of five digits side by side
         one.set_ylim(len(names) - 0.4, -0.7)
         one.grid(axis="x", alpha=0.3)
     axes[0].set_title(title, loc="left")
