@@ -69,7 +69,10 @@ def test_every_classic_network_is_tuned_by_four_trials_alike_and_its_config_is_t
         jobs = plans.plan(sweep.study, "office", flags)
         settings = [job.config.finetune.nextitem for job in jobs]
         records = CONFIGS.parent / "docs" / "results" / "records" / "sweeps" / network / "office" / "records.jsonl"
-        accuracies = {record["row"]: record["validation"]["finetune"] for record in map(json.loads, records.read_text().splitlines())}
+        accuracies = {
+            record["row"]: record["validation"]["finetune"]
+            for record in map(json.loads, records.read_text().splitlines())
+        }
         assert sorted(accuracies) == sorted(job.row for job in jobs)
         best = max(jobs, key=lambda job: accuracies[job.row]).config
         chosen = parse(PipelineConfig, flags, program="test")
