@@ -41,16 +41,25 @@ def report(run: Path, flags: Flags) -> None:
     runs = [path.resolve() for path in (run, flags.beside) if path is not None]
     if len({run_file(path) for path in runs}) < len(runs):
         raise InputError(f"--beside={flags.beside} is the run itself; give another one")
-    names = [picture_folder(path).name for path in runs]
-    # Runs of the same name, in different folders or files, are told apart by their paths.
-    short = len(set(names)) == len(runs)
-    found = {name if short else str(path): usage(path) for name, path in zip(names, runs, strict=True)}
+    found = {name: usage(path) for name, path in zip(short_names(runs), runs, strict=True)}
     n_levels = max(map(len, found.values()))
     columns = ("run", *(f"level {level}" for level in range(1, n_levels + 1)))
     print_table("Entropy of the codes' use, bits (of the most there can be)", columns, usage_rows(found, n_levels))
     if flags.pictures:
         files = save_figures({"usage_entropy": plot_usage_entropy(found)}, picture_folder(run))
         console().print(f"Picture: {files['usage_entropy']}", soft_wrap=True)
+
+
+def short_names(runs: Sequence[Path]) -> list[str]:
+    """As many of the last parts of different paths as tell them apart; a run file without its ending.
+
+    >>> short_names([Path("/runs/a/tiger.json"), Path("/runs/a/unigrec.json")]), short_names([Path("/a/run"), Path("/b/run")])
+    (['tiger', 'unigrec'], ['a/run', 'b/run'])
+    """
+    parts = [(run.with_suffix("") if run.suffix == ".json" else run).parts for run in runs]
+    lengths = range(1, max(map(len, parts)) + 1)
+    names = (["/".join(each[-length:]) for each in parts] for length in lengths)
+    return next((found for found in names if len(set(found)) == len(runs)), [str(run) for run in runs])
 
 
 def usage(run: Path) -> list[LevelHealth]:

@@ -102,7 +102,7 @@ def _report(found: Agreement, out: Path) -> None:
     if found.same_codes < LOW_AGREEMENT:
         log.warning(
             "training ended before mixtures became codes: encoder and decoder of the recommender would be told different things; "
-            "set tokenize.soft_rqvae.hold higher or tau_min lower"
+            "set tokenize.soft_rqvae.tau_min lower or hold higher, and where codes die then, schedule=exponential and lr=3e-4"
         )
 
 
