@@ -25,7 +25,8 @@ class SoftRQVAEConfig:
     """Temperature that training begins with (.01 in the released code, up to .05 in the paper)."""
     tau_min: float = 0.0007
     """Temperature that it ends with, which is stored and stays (.001 in UniGRec). On MiniLM embeddings .001 leaves mixtures of
-    several codes, .0003 empties the first level (docs/results/unigrec.md)."""
+    several codes on office, .0003 empties the first level; Yelp needs schedule=exponential, lr=3e-4, hold=.1 and 5e-5
+    (docs/results/unigrec.md)."""
     schedule: str = "linear"
     """From one to the other: linear (UniGRec), cosine, exponential, or constant (tau_min all along)."""
     anneal_per: str = "step"
